@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and MAC addresses by which resources are found again.
+
+A driver keeps no state, so what it made must be recognizable. Names, device ids and the
+device owner are those that Octavia's own driver uses, so that either can take over what
+the other made. MAC addresses are derived from what a port is for: Neutron accepts a MAC
+only once on a network, which makes creating a port an insert with a unique key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+#: ``device_owner`` of ports that the driver makes, until a server takes them.
+OWNER = "Octavia"
+#: What the names of all ports made by the driver begin with.
+OURS = "octavia-lb-"
+
+
+def vip_port(load_balancer_id: str) -> str:
+    """Name the port that reserves a load balancer's VIP."""
+    return f"{OURS}{load_balancer_id}"
+
+
+def vip_device(load_balancer_id: str) -> str:
+    """Name the device that a VIP's port belongs to; also the security group."""
+    return f"lb-{load_balancer_id}"
+
+
+def vrrp_port(amphora_id: str) -> str:
+    """Name an amphora's port on the VIP's subnet."""
+    return f"{OURS}vrrp-{amphora_id}"
+
+
+def member_port(compute_id: str) -> str:
+    """Name a server's port on a member network."""
+    return f"{OURS}member-{compute_id}"
+
+
+def mac_address(prefix: str, *purpose: str | None) -> str:
+    """Derive the MAC address of a port from what it is for.
+
+    :param prefix: first octets, locally administered (IEEE 802), such as ``02:6e:77``
+    :param purpose: what makes the port unique on its network; a salt may be part of it
+    :returns: an address that is the same for the same purpose, everywhere
+    """
+    key = "\0".join(part or "" for part in purpose)
+    digest = hashlib.sha256(key.encode()).digest()
+    octets = prefix.lower().split(":")
+    octets += [f"{byte:02x}" for byte in digest[: 6 - len(octets)]]
+    return ":".join(octets)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of an interface's method besides its signature, and checked for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from networker import exceptions
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """What is known of a method besides its signature.
+
+    :param requires: paths of the ids that must not be empty, such as ``vip.port_id``
+    :param since: the interface version that brought it
+    :param mutates: whether it changes anything
+    """
+
+    requires: tuple[str, ...]
+    since: str
+    mutates: bool
+
+
+def operation(
+    *requires: str, mutates: bool = False, since: str = "1.0"
+) -> Callable[[Method], Method]:
+    """Mark a method as part of the interface; see :class:`Operation`."""
+
+    def mark(method: Method) -> Method:
+        vars(method)["operation"] = Operation(requires, since, mutates)
+        return method
+
+    return mark
+
+
+def checked(
+    name: str, declared: Operation, signature: inspect.Signature, method: Method
+) -> Callable[..., Any]:
+    """Return a method that refuses a call in which a required id is empty.
+
+    :param name: the method's, for messages
+    :param declared: what the interface says of it
+    :param signature: the interface's, with `self`
+    :param method: an implementation
+    """
+
+    @functools.wraps(method)
+    def checking(self: Any, *args: Any, **kwargs: Any) -> Any:
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        for path in declared.requires:
+            _require(name, path, arguments)
+        return method(self, *args, **kwargs)
+
+    return checking
+
+
+def _require(method: str, path: str, arguments: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest if there is nothing at a path into the arguments."""
+    first, *fields = path.split(".")
+    value = arguments.get(first)
+    for field in fields:
+        value = getattr(value, field, None)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise exceptions.InvalidRequest(
+            f"{method}: {path} must not be empty", method=method
+        )

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The security-group rules that a load balancer needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from networker import exceptions
+from networker.models import ACTIVE_STANDBY, GOING, VIP, Listener, LoadBalancer
+
+_TRANSPORTS = {"UDP": "udp", "SCTP": "sctp"}
+#: IP protocol numbers of VRRP (RFC 9568) and of the authentication header (RFC 4302).
+VRRP, AH = "112", "51"
+#: What Neutron calls protocols that may also be given by number.
+_NAMES = {"6": "tcp", "17": "udp", "132": "sctp", "vrrp": VRRP, "ah": AH}
+_MANAGED = {"tcp", "udp", "sctp", VRRP, AH}
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Rule:
+    """An ingress rule, in the one spelling by which rules are compared.
+
+    :param ethertype: ``IPv4`` or ``IPv6``
+    :param protocol: ``tcp``, ``udp``, ``sctp`` or a protocol number
+    :param port: the destination port; 0 for protocols without ports
+    :param cidr: the source network; empty for every source
+    """
+
+    ethertype: str
+    protocol: str
+    port: int = 0
+    cidr: str = ""
+
+    def request(self, group_id: str) -> dict[str, Any]:
+        """Return the body that creates the rule in a group (Neutron API v2)."""
+        return {
+            "security_group_id": group_id,
+            "direction": "ingress",
+            "ethertype": self.ethertype,
+            "protocol": self.protocol,
+            "port_range_min": self.port or None,
+            "port_range_max": self.port or None,
+            "remote_ip_prefix": self.cidr or None,
+        }
+
+
+def wanted(load_balancer: LoadBalancer, vip: VIP) -> set[Rule]:
+    """Return the rules that a load balancer's listeners and topology ask for.
+
+    :raises InvalidRequest: an allowed CIDR is none
+    """
+    ethertypes = {_ethertype(a) for a in addresses(vip)}
+    rules = {
+        rule
+        for listener in load_balancer.listeners
+        if listener.provisioning_status not in GOING
+        for rule in _of_listener(listener, ethertypes, open_ports=not vip.sg_ids)
+    }
+    if load_balancer.topology == ACTIVE_STANDBY:
+        rules |= {Rule(e, protocol) for e in ethertypes for protocol in (VRRP, AH)}
+    return {
+        rule
+        for rule in rules
+        if not rule.cidr or dataclasses.replace(rule, cidr="") not in rules
+    }
+
+
+def read(rule: dict[str, Any]) -> Rule | None:
+    """Return a rule of Neutron's in our spelling; None if it is not ours to change."""
+    protocol = str(rule["protocol"] or "").lower()
+    protocol = _NAMES.get(protocol, protocol)
+    if rule["direction"] != "ingress" or protocol not in _MANAGED:
+        return None
+    if rule.get("remote_group_id") or rule.get("remote_address_group_id"):
+        return None
+    if rule["port_range_min"] != rule["port_range_max"]:
+        return None
+    port = rule["port_range_max"] or 0
+    cidr = normalized(rule["remote_ip_prefix"])[1]
+    return Rule(rule["ethertype"], protocol, port, cidr)
+
+
+def normalized(cidr: str | None) -> tuple[str, str]:
+    """Return ethertype and canonical text of a CIDR; the text is empty for everybody.
+
+    :raises ValueError: it is no CIDR
+    """
+    if not cidr:
+        return "", ""
+    network = ipaddress.ip_network(cidr, strict=False)
+    return f"IPv{network.version}", "" if network.prefixlen == 0 else str(network)
+
+
+def addresses(vip: VIP) -> list[str]:
+    """Return all addresses of a VIP, the primary one first."""
+    found = [vip.ip_address, *(more.ip_address for more in vip.additional)]
+    return [address for address in found if address]
+
+
+def _ethertype(address: str) -> str:
+    return f"IPv{ipaddress.ip_address(address).version}"
+
+
+def _of_listener(
+    listener: Listener, ethertypes: set[str], open_ports: bool
+) -> Iterator[Rule]:
+    protocol = _TRANSPORTS.get(listener.protocol or "", "tcp")
+    if open_ports and listener.protocol_port:
+        for ethertype, cidr in _sources(listener, ethertypes):
+            yield Rule(ethertype, protocol, listener.protocol_port, cidr)
+    if listener.peer_port:
+        for ethertype in ethertypes:
+            yield Rule(ethertype, "tcp", listener.peer_port)
+
+
+def _sources(listener: Listener, ethertypes: set[str]) -> Iterator[tuple[str, str]]:
+    if not listener.allowed_cidrs:
+        yield from ((ethertype, "") for ethertype in ethertypes)
+    for text in listener.allowed_cidrs:
+        try:
+            ethertype, cidr = normalized(text)
+        except ValueError as error:
+            raise exceptions.InvalidRequest(
+                f"listener {listener.id}: allowed CIDR {text!r}: {error}"
+            ) from error
+        if ethertype in ethertypes:
+            yield ethertype, cidr

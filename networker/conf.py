@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that callers and workers share, and how a configuration is read.
+
+Functions take the configuration as an argument; no module of networker keeps one. The
+options of [neutron] and [nova] are with their driver, since they need keystoneauth, which
+a controller has no use for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+
+import oslo_messaging
+from oslo_config import cfg
+from oslo_log import log
+
+NETWORKER = cfg.OptGroup(
+    "networker", title="The service", help="Workers, and how callers reach them."
+)
+SANDBOX = cfg.OptGroup(
+    "sandbox", title="The sandbox driver", help="A software network in one SQLite file."
+)
+TASKFLOW = cfg.OptGroup(
+    "taskflow", title="TaskFlow", help="How multi-step operations are run."
+)
+
+networker_opts = [
+    cfg.StrOpt(
+        "driver",
+        default="sandbox",
+        help="Name of the network driver, from the entry points `networker.drivers`. "
+        "`networker driver list` shows those that are installed.",
+    ),
+    cfg.IntOpt(
+        "workers", default=2, min=1, max=256, help="Number of worker processes."
+    ),
+    cfg.IntOpt(
+        "threads",
+        default=16,
+        min=1,
+        max=1024,
+        help="Calls that one worker process runs at the same time.",
+    ),
+    cfg.StrOpt(
+        "topic",
+        default="networker",
+        help="The topic that workers listen on. Callers and workers must agree on it.",
+    ),
+    cfg.StrOpt(
+        "exchange",
+        default="networker",
+        help="The exchange of the topic. It is named on both ends, because a process "
+        "may have changed the default one (control_exchange).",
+    ),
+    cfg.FloatOpt(
+        "call_timeout",
+        default=60.0,
+        min=0.05,
+        help="Seconds that a caller waits for an answer, unless it says otherwise. "
+        "Detaching a port from a server can take minutes on a busy cloud.",
+    ),
+]
+
+sandbox_opts = [
+    cfg.StrOpt(
+        "database",
+        default="networker-sandbox.sqlite",
+        help="File that holds the network. All worker processes share it; it is made "
+        "from `topology` when it does not exist.",
+    ),
+    cfg.StrOpt(
+        "topology",
+        help="YAML file with the networks, subnets and servers that a new database "
+        "begins with. The packaged one is used when this is not set.",
+    ),
+    cfg.FloatOpt(
+        "latency",
+        default=0.0,
+        min=0.0,
+        help="Seconds that every round trip to the pretended cloud takes.",
+    ),
+]
+
+taskflow_opts = [
+    cfg.StrOpt(
+        "engine",
+        default="parallel",
+        choices=[
+            ("parallel", "independent requests run at the same time"),
+            ("serial", "one request after another, for debugging"),
+        ],
+        help="TaskFlow engine that runs multi-step operations.",
+    ),
+    cfg.IntOpt(
+        "max_workers",
+        default=16,
+        min=1,
+        max=256,
+        help="Requests of multi-step operations that one worker process makes at the "
+        "same time, over all its calls.",
+    ),
+]
+
+_OWN: list[tuple[cfg.OptGroup, list[cfg.Opt]]] = [
+    (NETWORKER, networker_opts),
+    (SANDBOX, sandbox_opts),
+    (TASKFLOW, taskflow_opts),
+]
+
+#: Options that oslo.messaging registers on the global configuration only, and reads from
+#: whichever it is given: module, list of options, group.
+_UNREGISTERED = [
+    ("oslo_messaging._metrics.client", "oslo_messaging_metrics"),
+    ("oslo_messaging._tracing.client", "oslo_messaging_tracing"),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+    """Register all options of networker, and return `conf`; repeating it is harmless."""
+    for group, opts in _OWN:
+        # A group keeps the overrides of its options, so each configuration needs its own.
+        conf.register_group(cfg.OptGroup(group.name, group.title, group.help))
+        conf.register_opts(opts, group.name)
+    oslo_messaging.TransportURL.parse(conf, "fake:/")  # registers transport_url
+    for module, name in _UNREGISTERED:
+        conf.register_opts(getattr(importlib.import_module(module), name), name)
+    return conf
+
+
+def load(
+    arguments: Sequence[str], conf: cfg.ConfigOpts | None = None
+) -> cfg.ConfigOpts:
+    """Read configuration files and options from the command line.
+
+    :param arguments: such as ``["--config-file", "/etc/networker/networker.conf"]``
+    :param conf: where to read them into; a new one if None
+    :returns: the configuration, with all options registered
+    :raises oslo_config.cfg.Error: a file is missing or malformed, or a value is wrong
+    """
+    conf = register(conf if conf is not None else cfg.ConfigOpts())
+    log.register_options(conf)
+    conf(list(arguments), project="networker", prog="networker", version="")
+    for group, opts in _OWN:
+        for opt in opts:
+            _ = conf[group.name][
+                opt.dest
+            ]  # a wrong value would be found when it is used
+    return conf
+
+
+def list_opts() -> Iterable[tuple[str, list[cfg.Opt]]]:
+    """Return these options by group, for oslo-config-generator."""
+    return [(group.name, opts) for group, opts in _OWN]

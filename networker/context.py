@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asked, under which ids, and until when: what travels with every request."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_context import context as oslo_context
+
+
+class Context(oslo_context.RequestContext):
+    """An oslo.context with an operation id and a deadline.
+
+    :param operation_id: names one logical call; the same for each time it is sent
+    :param deadline: seconds since the epoch after which nobody waits for the answer
+    :param ids: `request_id`, `global_request_id` and what else oslo.context knows
+
+    Making a context does not change the thread's current one: see :meth:`entered`.
+    """
+
+    def __init__(
+        self,
+        operation_id: str | None = None,
+        deadline: float | None = None,
+        **ids: Any,
+    ) -> None:
+        before = oslo_context.get_current()
+        super().__init__(overwrite=False, **ids)
+        _store(before)  # oslo.context stores it even so where there was none
+        self.operation_id = operation_id or str(uuid.uuid4())
+        self.deadline = deadline
+
+    @classmethod
+    def of_caller(cls, given: oslo_context.RequestContext | None) -> Context:
+        """Return a new operation on behalf of `given`, or of the thread's context."""
+        caller = given or oslo_context.get_current()
+        if caller is None:
+            return cls()
+        return cls(
+            request_id=caller.request_id, global_request_id=caller.global_request_id
+        )
+
+    @classmethod
+    def from_wire(cls, data: Any) -> Context:
+        """Return the context that :meth:`to_wire` wrote; anything else is ignored."""
+        data = data if isinstance(data, dict) else {}
+        known = ("operation_id", "request_id", "global_request_id")
+        texts = {k: data[k] for k in known if isinstance(data.get(k), str)}
+        deadline = data.get("deadline")
+        return cls(
+            deadline=deadline if isinstance(deadline, (int, float)) else None, **texts
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses the bus: ids and deadline, never a token."""
+        return {
+            "operation_id": self.operation_id,
+            "request_id": self.request_id,
+            "global_request_id": self.global_request_id,
+            "deadline": self.deadline,
+        }
+
+    def entered(self) -> contextlib.AbstractContextManager[None]:
+        """Be the thread's current context for a while."""
+        return current(self)
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id that is passed on to other services, which log it too."""
+        return self.global_request_id or self.request_id
+
+    def expired(self) -> bool:
+        """Tell whether the deadline has passed."""
+        return self.deadline is not None and time.time() > self.deadline
+
+
+@contextlib.contextmanager
+def current(context: oslo_context.RequestContext | None) -> Iterator[None]:
+    """Make a context the thread's current one, and afterwards what it was before.
+
+    Pooled threads would otherwise log the ids of a request that is over.
+
+    :param context: None for having none
+    """
+    before = oslo_context.get_current()
+    _store(context)
+    try:
+        yield
+    finally:
+        _store(before)
+
+
+def current_trace_id() -> str | None:
+    """Return the id to pass on for what this thread is working on, or None."""
+    context = oslo_context.get_current()
+    return (context.global_request_id or context.request_id) if context else None
+
+
+def _store(context: oslo_context.RequestContext | None) -> None:
+    if context is not None:
+        context.update_store()
+    else:  # oslo.context has no word for taking a thread's context away
+        vars(oslo_context._request_store).pop("context", None)
