@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's end: the interface as if its driver were here."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import logging
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from oslo_config import cfg
+from oslo_context import context as oslo_context
+
+from networker import conf as options
+from networker import exceptions
+from networker.context import Context
+from networker.drivers import base
+from networker.rpc import codec, contract
+from networker.rpc.transport import Bus
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """How a call went, for an observer.
+
+    :param method: name of the method
+    :param request_id: under which both ends logged it
+    :param seconds: from the call to its answer
+    :param worker: host and process id of the worker that answered, if one did
+    :param error: what was raised, or None
+    """
+
+    method: str
+    request_id: str
+    seconds: float
+    worker: str
+    error: exceptions.NetworkException | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a client makes its calls; see :meth:`Client.with_options`."""
+
+    timeout: float
+    context: oslo_context.RequestContext | None = None
+    observer: Callable[[Reply], None] | None = None
+
+
+class Client(base.NetworkDriver):
+    """A :class:`NetworkDriver` whose methods run in a worker.
+
+    It has the same methods, results and errors, and can raise a
+    :class:`~networker.exceptions.BusError` besides. Wrong arguments are refused before
+    anything is sent. It may be shared by threads; make it after a fork, not before.
+
+    :param bus: the connection, shared with the clients of :meth:`with_options`
+    :param settings: how calls are made
+    """
+
+    def __init__(self, bus: Bus, settings: Options) -> None:
+        self._bus = bus
+        self._options = settings
+
+    @property
+    def cast(self) -> Any:
+        """The same methods as casts.
+
+        Each sends its request and returns None as soon as the broker has it; it waits for
+        no answer.
+        """
+        return _CASTS(self._bus, self._options)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        context: oslo_context.RequestContext | None = None,
+        observer: Callable[[Reply], None] | None = None,
+    ) -> Self:
+        """Return a client on the same connection that makes its calls in another way.
+
+        :param timeout: seconds that a call may take, or a cast until it is handed over
+        :param context: on whose behalf; its request ids are passed on
+        :param observer: called after every call, in the calling thread
+        """
+        now = self._options
+        other = copy.copy(self)
+        other._options = Options(
+            timeout=now.timeout if timeout is None else timeout,
+            context=context or now.context,
+            observer=observer or now.observer,
+        )
+        return other
+
+    def close(self) -> None:
+        """Close the connection, for all clients that share it."""
+        self._bus.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _call(self, method: contract.Method, wire: dict[str, Any]) -> Any:
+        context = Context.of_caller(self._options.context)
+        began = time.monotonic()
+        worker, failure = "", None
+        try:
+            wire = self._bus.call(context, method.name, wire, self._options.timeout)
+            answer = codec.decode_answer(method, wire)
+            worker = answer.worker
+            if answer.error is not None:
+                raise codec.decode_error(answer.error)
+            return codec.decode_result(method, answer.result)
+        except exceptions.NetworkException as error:
+            failure = error
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            request_id = context.request_id or ""
+            self._report(Reply(method.name, request_id, seconds, worker, failure))
+
+    def _report(self, reply: Reply) -> None:
+        LOG.debug(
+            "%s: %s in %.3f s from %s (%s)",
+            reply.method,
+            type(reply.error).__name__ if reply.error else "ok",
+            reply.seconds,
+            reply.worker or "no worker",
+            reply.request_id,
+        )
+        if self._options.observer:
+            self._options.observer(reply)
+
+
+class Casts(base.NetworkDriver):
+    """The methods of the interface as casts."""
+
+    def __init__(self, bus: Bus, settings: Options) -> None:
+        self._bus = bus
+        self._options = settings
+
+    def _cast(self, method: contract.Method, wire: dict[str, Any]) -> None:
+        context = Context.of_caller(self._options.context)
+        self._bus.cast(context, method.name, wire, self._options.timeout)
+        LOG.debug("%s: cast (%s)", method.name, context.request_id)
+
+
+def _remote(
+    method: contract.Method, send: Callable[[Any, contract.Method, Any], Any]
+) -> Callable[..., Any]:
+    declared = getattr(base.NetworkDriver, method.name)
+
+    @functools.wraps(declared)
+    def remote(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = method.signature.bind(*args, **kwargs).arguments
+        return send(self, method, codec.encode_arguments(method, bound))
+
+    vars(remote).pop("__isabstractmethod__", None)
+    return remote
+
+
+def _derive(parent: type, send: Callable[..., Any]) -> Any:
+    methods = contract.methods()
+    made = {name: _remote(method, send) for name, method in methods.items()}
+    return type(parent.__name__, (parent,), {"__doc__": parent.__doc__, **made})
+
+
+_CLIENT = _derive(Client, Client._call)
+_CASTS = _derive(Casts, Casts._cast)
+
+
+def connect(conf: cfg.ConfigOpts) -> Client:
+    """Return a client for the workers that a configuration names.
+
+    Nothing is connected until the first call.
+
+    :param conf: with ``[DEFAULT] transport_url`` and ``[networker]``; options that are
+        not registered yet are
+    :raises ValueError: the transport_url is malformed or names an unknown transport
+    """
+    options.register(conf)
+    client: Client = _CLIENT(Bus(conf), Options(conf.networker.call_timeout))
+    return client

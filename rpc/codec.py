@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments, results and errors, to and from what JSON can carry.
+
+A reply is ``{"result": ...}`` or ``{"error": {...}}``, and always names its worker.
+Errors are data, so that their class, message and attributes survive, and no traceback
+of the worker reaches the caller.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import msgspec
+
+from networker import exceptions
+from networker.rpc.contract import Method
+
+
+class Error(msgspec.Struct, kw_only=True):
+    """An error on the wire.
+
+    :param kinds: names of its class and that class's bases, the most special one first;
+        an older caller takes the first that it knows
+    """
+
+    kinds: list[str]
+    message: str
+    attributes: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What a worker answers.
+
+    :param worker: host name and process id of the worker
+    """
+
+    worker: str = ""
+    result: Any = None
+    error: Error | None = None
+
+
+def encode_arguments(method: Method, bound: dict[str, Any]) -> dict[str, Any]:
+    """Encode the arguments of a call; those that are None by default are left out.
+
+    :param bound: the arguments by name, as the method's signature bound them
+    :raises InvalidRequest: one has a wrong type; the message has the path to it
+    """
+    wire = {
+        name: _encode(method, name, value)
+        for name, value in bound.items()
+        if value is not None or method.parameters[name].default is not None
+    }
+    _convert(method, wire)
+    return wire
+
+
+def decode_arguments(method: Method, wire: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call by name; those that were not sent are left out.
+
+    :raises InvalidRequest: one is missing, unknown, or has a wrong type
+    """
+    unknown = wire.keys() - method.parameters.keys()
+    if unknown:
+        raise exceptions.InvalidRequest(
+            f"{method.name}: unknown argument {min(map(str, unknown))!r}",
+            method=method.name,
+        )
+    arguments = _convert(method, wire)
+    return {name: getattr(arguments, name) for name in wire}
+
+
+def encode_answer(answer: Answer) -> dict[str, Any]:
+    """Encode an answer; raise TypeError if its result cannot be."""
+    wire: dict[str, Any] = msgspec.to_builtins(answer)
+    return wire
+
+
+def decode_answer(method: Method, wire: Any) -> Answer:
+    """Return an answer, its result still encoded.
+
+    :raises WorkerError: it is none
+    """
+    try:
+        return msgspec.convert(wire, Answer)
+    except msgspec.ValidationError as error:
+        raise exceptions.WorkerError(
+            f"{method.name}: the answer cannot be read: {error}", method=method.name
+        ) from error
+
+
+def decode_result(method: Method, wire: Any) -> Any:
+    """Return a result as the interface annotates it.
+
+    :raises WorkerError: it is something else
+    """
+    try:
+        return msgspec.convert(wire, method.returns)
+    except msgspec.ValidationError as error:
+        raise exceptions.WorkerError(
+            f"{method.name}: the answer is not what the interface promises: {error}",
+            method=method.name,
+        ) from error
+
+
+def encode_error(error: exceptions.NetworkException) -> Error:
+    """Encode an error of the interface; attributes that JSON has no word for as text."""
+    kinds = [
+        kind.__name__
+        for kind in type(error).__mro__
+        if issubclass(kind, exceptions.NetworkException)
+    ]
+    attributes = {
+        name: value if isinstance(value, (bool, int, float, str)) else repr(value)
+        for name, value in error.attributes().items()
+    }
+    return Error(kinds=kinds, message=str(error), attributes=attributes)
+
+
+def decode_error(wire: Error) -> exceptions.NetworkException:
+    """Return the exception of the first class that this release knows."""
+    kind = next((known()[k] for k in wire.kinds if k in known()), None)
+    kind = kind or exceptions.NetworkException
+    names = kind.names()
+    return kind(
+        wire.message, **{k: v for k, v in wire.attributes.items() if k in names}
+    )
+
+
+def known() -> dict[str, type[exceptions.NetworkException]]:
+    """Return the errors that may cross the bus, by name."""
+    return {
+        name: kind
+        for name, kind in vars(exceptions).items()
+        if inspect.isclass(kind) and issubclass(kind, exceptions.NetworkException)
+    }
+
+
+def _encode(method: Method, name: str, value: Any) -> Any:
+    try:
+        # Bytes stay what they are, to be refused where the interface wants text.
+        return msgspec.to_builtins(value, builtin_types=(bytes,))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise exceptions.InvalidRequest(
+            f"{method.name}: {name} cannot be sent: {error}", method=method.name
+        ) from error
+
+
+def _convert(method: Method, wire: dict[str, Any]) -> msgspec.Struct:
+    try:
+        return msgspec.convert(wire, method.arguments)
+    except msgspec.ValidationError as error:
+        raise exceptions.InvalidRequest(
+            f"{method.name}: {error}", method=method.name
+        ) from error

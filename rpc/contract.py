@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface as the bus sees it: read off :class:`NetworkDriver`, written nowhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, get_type_hints
+
+import msgspec
+
+from networker.drivers import base
+from networker.drivers.operation import Operation
+
+NAMESPACE = "network"
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One method of the interface.
+
+    :param name: its name, here and on the wire
+    :param operation: which ids it requires, since when, whether it mutates
+    :param signature: its parameters, without `self`
+    :param arguments: a Struct type with one field for each parameter
+    :param returns: the annotation of the result
+    """
+
+    name: str
+    operation: Operation
+    signature: inspect.Signature
+    arguments: type[msgspec.Struct]
+    returns: Any
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The parameters by name, with annotations as types."""
+        return self.signature.parameters
+
+    @property
+    def doc(self) -> str:
+        """The docstring."""
+        return inspect.getdoc(getattr(base.NetworkDriver, self.name)) or ""
+
+
+def _method(name: str, operation: Operation) -> Method:
+    function = getattr(base.NetworkDriver, name)
+    hints = get_type_hints(function)
+    parameters = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise TypeError(f"{name}({parameter}): the bus cannot carry that")
+        parameters.append(parameter.replace(annotation=hints[parameter.name]))
+    fields = [
+        (p.name, p.annotation)
+        if p.default is p.empty
+        else (p.name, p.annotation, p.default)
+        for p in parameters
+    ]
+    return Method(
+        name=name,
+        operation=operation,
+        signature=inspect.Signature(parameters, return_annotation=hints["return"]),
+        arguments=msgspec.defstruct(name, fields, kw_only=True),
+        returns=hints["return"],
+    )
+
+
+@functools.cache
+def methods() -> Mapping[str, Method]:
+    """Return the methods of the interface by name."""
+    made = {name: _method(name, op) for name, op in base.operations().items()}
+    return MappingProxyType(made)

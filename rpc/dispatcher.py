@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's edge: a request in, a driver's method called, always an answer out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import oslo_messaging
+
+from networker import exceptions
+from networker.context import Context
+from networker.drivers import base
+from networker.rpc import codec, contract
+
+LOG = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Calls a driver for requests from the bus.
+
+    :param driver: what answers; it is called from many threads
+    """
+
+    def __init__(self, driver: base.NetworkDriver) -> None:
+        self._driver = driver
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    def endpoint(self) -> Any:
+        """Return an object for oslo.messaging with the interface's methods alone.
+
+        The driver itself would offer every public attribute to the bus.
+        """
+        members = {name: self._exposed(m) for name, m in contract.methods().items()}
+        target = oslo_messaging.Target(
+            namespace=contract.NAMESPACE, version=base.INTERFACE_VERSION
+        )
+        return type("Endpoint", (), {"target": target, **members})()
+
+    def _exposed(self, method: contract.Method) -> Callable[..., dict[str, Any]]:
+        def serve(_: object, context: Any, /, **wire: Any) -> dict[str, Any]:
+            return self.handle(method, context, wire)
+
+        exposed: Callable[..., dict[str, Any]] = oslo_messaging.expose(serve)
+        return exposed
+
+    def handle(
+        self, method: contract.Method, wire_context: Any, wire: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Run one request and return the encoded answer, whatever happens."""
+        context = Context.from_wire(wire_context)
+        began = time.monotonic()
+        with context.entered():
+            try:
+                answer = codec.encode_answer(self._run(method, context, wire))
+                outcome = "ok"
+            except exceptions.NetworkException as error:
+                answer = self._failed(error)
+                outcome = f"{type(error).__name__}: {error}"
+            except BaseException as error:  # noqa: BLE001 - a caller waits for an answer
+                answer = self._broken(method, error)
+                outcome = f"broken: {type(error).__name__}"
+            seconds = time.monotonic() - began
+            LOG.info(
+                "%s [%s] %.3f s %s", method.name, context.trace_id, seconds, outcome
+            )
+        return answer
+
+    def _run(
+        self, method: contract.Method, context: Context, wire: dict[str, Any]
+    ) -> codec.Answer:
+        if context.expired():
+            raise exceptions.CallTimeout(
+                f"{method.name}: came too late, and was not started",
+                method=method.name,
+                maybe_executed=False,
+            )
+        arguments = codec.decode_arguments(method, wire)
+        result = getattr(self._driver, method.name)(**arguments)
+        return codec.Answer(worker=self._worker, result=result)
+
+    def _failed(self, error: exceptions.NetworkException) -> dict[str, Any]:
+        answer = codec.Answer(worker=self._worker, error=codec.encode_error(error))
+        return codec.encode_answer(answer)
+
+    def _broken(self, method: contract.Method, error: BaseException) -> dict[str, Any]:
+        error_id = uuid.uuid4().hex
+        LOG.error("%s failed: error %s", method.name, error_id, exc_info=error)
+        return self._failed(
+            exceptions.WorkerError(
+                method=method.name, worker=self._worker, error_id=error_id
+            )
+        )

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workers' end: takes requests from the topic and runs them in threads."""
+
+from __future__ import annotations
+
+import socket
+
+import oslo_messaging
+from oslo_config import cfg
+
+from networker.drivers import base
+from networker.rpc import transport
+from networker.rpc.dispatcher import Dispatcher
+
+
+class Server:
+    """Serves a driver on the bus.
+
+    :param conf: a configuration on which :func:`networker.conf.register` was called
+    :param driver: what answers
+    :raises ValueError: the transport_url is wrong
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> None:
+        self._threads = conf.networker.threads
+        self._transport = transport.open_transport(conf)
+        # The host's name and no process id: the queue <topic>.<server> outlives us.
+        self._server = oslo_messaging.get_rpc_server(
+            self._transport,
+            transport.target(conf, server=socket.gethostname()),
+            [Dispatcher(driver).endpoint()],
+            access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
+        )
+
+    def probe(self) -> None:
+        """Find out whether the broker lets us in.
+
+        :raises BusUnavailable: it does not
+        """
+        transport.probe(self._transport)
+
+    def start(self) -> None:
+        """Begin to take requests."""
+        self._server.start(override_pool_size=self._threads)
+
+    def stop(self) -> None:
+        """Take no more requests, finish and answer those begun, and disconnect."""
+        self._server.stop()
+        self._server.wait()
+        self._transport.cleanup()
