@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens in a sandbox behind the interface's back.
+
+Tests look at the whole state with it, and do what other users of a cloud do. Nothing of
+it is part of the network driver interface, nor reached over the bus.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from networker.drivers import naming
+from networker.drivers.rules import Rule
+from networker.drivers.sandbox import groups, ports, records
+from networker.drivers.sandbox.database import Database
+from networker.drivers.sandbox.populate import PREFIX
+from networker.drivers.sandbox.topology import project_id
+from networker.models import FixedIP, Network, Port, Subnet
+
+
+class Backdoor:
+    """Looks and acts past the interface.
+
+    :param database: the state of the sandbox
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def networks(self) -> list[Network]:
+        """Return all networks."""
+        with self._database.read() as tx:
+            return records.networks(tx)
+
+    def subnets(self) -> list[Subnet]:
+        """Return all subnets."""
+        with self._database.read() as tx:
+            return records.subnets(tx)
+
+    def servers(self) -> dict[str, str]:
+        """Return the ids of all servers by name."""
+        with self._database.read() as tx:
+            return {server.name: server.id for server in records.servers(tx)}
+
+    def ports(self, **filters: object) -> list[Port]:
+        """Return all ports, or those whose fields equal `filters`, oldest first.
+
+        :param filters: fields of :class:`~networker.models.Port`
+        """
+        with self._database.read() as tx:
+            found = ports.select(tx)
+        return [
+            port
+            for port in found
+            if all(getattr(port, field) == value for field, value in filters.items())
+        ]
+
+    def security_groups(self) -> dict[str, groups.SecurityGroup]:
+        """Return all security groups by name."""
+        with self._database.read() as tx:
+            return {group.name: group for group in groups.everything(tx)}
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the whole state as rows of plain values, by kind."""
+        with self._database.read() as tx:
+            names = {group.id: group.name for group in groups.everything(tx)}
+            return {
+                "networks": list(map(dict, tx.execute("SELECT * FROM networks"))),
+                "subnets": list(map(dict, tx.execute("SELECT * FROM subnets"))),
+                "servers": list(map(dict, tx.execute("SELECT * FROM servers"))),
+                "ports": [
+                    _with_lists(row, ports.get(tx, row["id"]), names)
+                    for row in tx.execute("SELECT * FROM ports").fetchall()
+                ],
+                "security_groups": [
+                    {**row, "rules": [_text(r) for r in groups.rules_of(tx, row["id"])]}
+                    for row in tx.execute("SELECT * FROM security_groups").fetchall()
+                ],
+            }
+
+    def create_port(
+        self,
+        network_id: str,
+        *,
+        subnet_id: str | None = None,
+        ip_address: str | None = None,
+        **fields: Any,
+    ) -> Port:
+        """Make a stranger's port.
+
+        :param network_id: where
+        :param subnet_id: the subnet of its address; any if None
+        :param ip_address: its address; any if None
+        :param fields: further fields of :class:`~networker.models.Port`
+        :returns: the port
+        :raises NetworkNotFound: the network does not exist
+        :raises ValueError: an address, a group or the MAC address does not fit
+        :raises AddressInUse: another port holds the address
+        :raises NoMoreAddresses: none is left
+        """
+        wanted = [FixedIP(subnet_id=subnet_id, ip_address=ip_address)]
+        random = naming.mac_address(PREFIX, str(uuid.uuid4()))
+        usual = {
+            "project_id": project_id("demo"),
+            "mac_address": random,
+            "fixed_ips": wanted,
+        }
+        with self._database.write() as tx:
+            records.network(tx, network_id)
+            return ports.add(tx, Port(network_id=network_id, **{**usual, **fields}))
+
+    def delete_port(self, port_id: str) -> None:
+        """Remove a port; it is no error if it is gone."""
+        with self._database.write() as tx:
+            ports.delete(tx, port_id)
+
+    def attach(self, port_id: str, compute_id: str) -> Port:
+        """Give a port to a server.
+
+        :raises PortNotFound: the port does not exist
+        :raises AmphoraNotFound: the server does not exist
+        :raises ValueError: another device has the port
+        """
+        with self._database.write() as tx:
+            port = ports.get(tx, port_id)
+            return ports.attach(tx, port, records.server(tx, compute_id))
+
+    def detach(self, port_id: str) -> None:
+        """Take a port from its server."""
+        with self._database.write() as tx:
+            ports.detach(tx, port_id)
+
+    def delete_server(self, compute_id: str) -> None:
+        """Remove a server as Nova does: with the ports that were made at its boot.
+
+        Other ports are detached, and stay.
+        """
+        with self._database.write() as tx:
+            tx.execute("DELETE FROM servers WHERE id = ?", (compute_id,))
+            tx.execute(
+                "DELETE FROM ports WHERE device_id = ? AND made_at_boot", (compute_id,)
+            )
+            for port in ports.select(tx, device_id=compute_id):
+                ports.detach(tx, port.id)
+
+    def create_security_group(
+        self, name: str, project: str = "demo", rules: Iterable[Rule] = ()
+    ) -> str:
+        """Make a user's security group, and return its id.
+
+        :param project: name of the project
+        :param rules: what it lets in
+        """
+        with self._database.write() as tx:
+            group_id = groups.add(tx, name, project_id(project))
+            groups.reconcile(tx, group_id, set(rules))
+            return group_id
+
+
+def _with_lists(row: sqlite3.Row, port: Port, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        **row,
+        "addresses": [fixed_ip.ip_address for fixed_ip in port.fixed_ips],
+        "allowed_addresses": port.allowed_addresses,
+        "security_groups": [names[group_id] for group_id in port.security_group_ids],
+    }
+
+
+def _text(rule: dict[str, Any]) -> str:
+    parts = ("direction", "ethertype", "protocol", "port_range_min", "remote_ip_prefix")
+    return " ".join(str(rule[part]) for part in parts if rule[part])

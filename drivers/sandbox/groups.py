@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Security groups and their rules."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from networker.drivers import rules
+from networker.drivers.rules import Rule
+from networker.drivers.sandbox.topology import project_id
+
+#: The project that the driver works in.
+SERVICE = project_id("service")
+
+
+class SecurityGroup(msgspec.Struct):
+    """A security group, with those of its rules that a driver may change."""
+
+    id: str
+    name: str
+    project_id: str
+    rules: set[Rule]
+
+
+def everything(tx: sqlite3.Connection) -> list[SecurityGroup]:
+    """Return all security groups, oldest first."""
+    rows = tx.execute("SELECT * FROM security_groups ORDER BY rowid").fetchall()
+    return [SecurityGroup(**row, rules=set(_managed(tx, row["id"]))) for row in rows]
+
+
+def find(tx: sqlite3.Connection, name: str) -> str | None:
+    """Return the id of a security group of the driver's, or None."""
+    row = tx.execute(
+        "SELECT id FROM security_groups WHERE name = ? AND project_id = ?",
+        (name, SERVICE),
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def add(tx: sqlite3.Connection, name: str, project: str = SERVICE) -> str:
+    """Make a security group, which lets everything out as new groups do."""
+    group_id = str(uuid.uuid4())
+    row = (group_id, name, project)
+    tx.execute("INSERT INTO security_groups VALUES (?, ?, ?)", row)
+    for ethertype in ("IPv4", "IPv6"):
+        add_rule(tx, group_id, {"direction": "egress", "ethertype": ethertype})
+    return group_id
+
+
+def add_rule(
+    tx: sqlite3.Connection, group_id: str, rule: Mapping[str, str | int | None]
+) -> None:
+    """Add a rule, given as in a request to Neutron."""
+    tx.execute(
+        "INSERT INTO security_group_rules (security_group_id, direction, ethertype, "
+        "protocol, port_range_min, port_range_max, remote_ip_prefix) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            group_id,
+            rule["direction"],
+            rule["ethertype"],
+            rule.get("protocol"),
+            rule.get("port_range_min"),
+            rule.get("port_range_max"),
+            rule.get("remote_ip_prefix"),
+        ),
+    )
+
+
+def rules_of(tx: sqlite3.Connection, group_id: str) -> list[dict[str, Any]]:
+    """Return all rules of a group as Neutron shows them, oldest first."""
+    rows = tx.execute(
+        "SELECT * FROM security_group_rules WHERE security_group_id = ? ORDER BY id",
+        (group_id,),
+    )
+    return [dict(row) for row in rows]
+
+
+def _managed(tx: sqlite3.Connection, group_id: str) -> dict[Rule, list[int]]:
+    """Return the rules that a driver may change, with the ids under which they are."""
+    found: dict[Rule, list[int]] = {}
+    for row in rules_of(tx, group_id):
+        rule = rules.read(row)
+        if rule is not None:
+            found.setdefault(rule, []).append(row["id"])
+    return found
+
+
+def reconcile(tx: sqlite3.Connection, group_id: str, wanted: set[Rule]) -> None:
+    """Add the rules that are missing, and remove the driver's others."""
+    held = _managed(tx, group_id)
+    for rule in sorted(wanted - held.keys()):
+        add_rule(tx, group_id, rule.request(group_id))
+    for rule in held.keys() - wanted:
+        for rule_id in held[rule]:
+            tx.execute("DELETE FROM security_group_rules WHERE id = ?", (rule_id,))
+
+
+def delete(tx: sqlite3.Connection, group_id: str) -> None:
+    """Remove a security group, and take it from all ports."""
+    tx.execute(
+        "DELETE FROM port_security_groups WHERE security_group_id = ?", (group_id,)
+    )
+    tx.execute("DELETE FROM security_groups WHERE id = ?", (group_id,))

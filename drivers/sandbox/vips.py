@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port that reserves a virtual IP: allocated and deallocated."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from networker import exceptions
+from networker.drivers import naming
+from networker.drivers.sandbox import addresses, groups, ports, records
+from networker.drivers.sandbox.errors import Refused
+from networker.models import VIP, AdditionalVIP, FixedIP, LoadBalancer, Port
+
+#: What the names of the amphorae's ports on a VIP's subnet begin with.
+VRRP = naming.vrrp_port("")
+_DEVICE = naming.vip_device("")
+
+
+def allocate(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> VIP:
+    """Do what :meth:`NetworkDriver.allocate_vip` says."""
+    owner = load_balancer.id or ""
+    for index, more in enumerate(vip.additional):
+        if not (more.subnet_id or more.ip_address):
+            raise exceptions.AllocateVIPException(
+                f"load_balancer.vip.additional[{index}] names neither a subnet_id "
+                "nor an ip_address",
+                load_balancer_id=owner,
+            )
+    port = _existing(tx, vip, owner)
+    if port is not None and _pair(vip, port) is None:
+        _remove_unfit(tx, port, owner)
+        port = None
+    if port is None:
+        port = _make(tx, load_balancer, vip)
+    return describe(vip, port, owner)
+
+
+def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP:
+    """Return a VIP with everything that its port tells filled in.
+
+    :raises Refused: the port is not what the VIP names
+    """
+    fixed_ips = _pair(vip, port)
+    if fixed_ips is None:
+        raise Refused(f"port {port.id} does not have the addresses of the VIP")
+    first, *others = fixed_ips
+    return msgspec.structs.replace(
+        vip,
+        load_balancer_id=load_balancer_id,
+        ip_address=first.ip_address,
+        subnet_id=first.subnet_id,
+        network_id=port.network_id,
+        port_id=port.id,
+        octavia_owned=port.device_owner == naming.OWNER,
+        additional=[
+            AdditionalVIP(
+                load_balancer_id=load_balancer_id,
+                ip_address=other.ip_address,
+                subnet_id=other.subnet_id,
+                network_id=port.network_id,
+                port_id=port.id,
+            )
+            for other in others
+        ],
+    )
+
+
+def _wanted(vip: VIP) -> list[FixedIP]:
+    places: list[VIP | AdditionalVIP] = [vip, *vip.additional]
+    return [
+        FixedIP(
+            subnet_id=place.subnet_id or None,
+            ip_address=place.ip_address and addresses.canonical(place.ip_address),
+        )
+        for place in places
+    ]
+
+
+def _pair(vip: VIP, port: Port) -> list[FixedIP] | None:
+    """Return a port's addresses, those of the VIP first; None if one is missing."""
+    if vip.network_id and vip.network_id != port.network_id:
+        return None
+    wanted, left = _wanted(vip), list(port.fixed_ips)
+    chosen: dict[int, FixedIP] = {}
+    # Who names an address chooses before who names a subnet, and that before who does
+    # not care.
+    order = sorted(
+        enumerate(wanted), key=lambda w: (not w[1].ip_address, not w[1].subnet_id)
+    )
+    for index, one in order:
+        fits = [
+            held
+            for held in left
+            if one.subnet_id in (None, held.subnet_id)
+            and one.ip_address in (None, held.ip_address)
+        ]
+        if not fits:
+            return None
+        chosen[index] = fits[0]
+        left.remove(fits[0])
+    return [chosen[index] for index in range(len(wanted))] + left
+
+
+def _existing(tx: sqlite3.Connection, vip: VIP, owner: str) -> Port | None:
+    if vip.port_id:
+        port = ports.find(tx, vip.port_id)
+        if port is not None:
+            return port
+        if not vip.octavia_owned:
+            raise exceptions.PortNotFound(port_id=vip.port_id)
+    network_id = _network_id(tx, vip, owner)
+    device = naming.vip_device(owner)
+    mine = ports.select(tx, device_id=device, device_owner=naming.OWNER)
+    if mine:
+        return mine[0]
+    return ports.made_for(
+        tx, network_id, naming.vip_port(owner), "vip", owner, network_id
+    )[1]
+
+
+def _network_id(tx: sqlite3.Connection, vip: VIP, owner: str) -> str:
+    if vip.network_id:
+        records.network(tx, vip.network_id)
+        return vip.network_id
+    if vip.subnet_id:
+        return records.subnet(tx, vip.subnet_id).network_id or ""
+    raise exceptions.AllocateVIPException(
+        "load_balancer.vip names neither a port_id, a subnet_id nor a network_id",
+        load_balancer_id=owner,
+    )
+
+
+def _remove_unfit(tx: sqlite3.Connection, port: Port, owner: str) -> None:
+    mine = naming.vip_device(owner), naming.OWNER
+    if (port.device_id, port.device_owner) != mine:
+        raise exceptions.AllocateVIPException(
+            f"port {port.id} does not have the network, subnet or addresses that the "
+            "VIP names, and is not ours to replace",
+            load_balancer_id=owner,
+            port_id=port.id,
+        )
+    ports.delete(tx, port.id)
+
+
+def _make(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> Port:
+    owner = load_balancer.id or ""
+    network_id = _network_id(tx, vip, owner)
+    name = naming.vip_port(owner)
+    mac, _ = ports.made_for(tx, network_id, name, "vip", owner, network_id)
+    port = Port(
+        name=name,
+        network_id=network_id,
+        mac_address=mac,
+        project_id=load_balancer.project_id or groups.SERVICE,
+        device_id=naming.vip_device(owner),
+        device_owner=naming.OWNER,
+        admin_state_up=False,
+        fixed_ips=_wanted(vip),
+        security_group_ids=vip.sg_ids,
+    )
+    try:
+        return ports.add(tx, port)
+    except exceptions.AddressInUse as error:
+        raise exceptions.VIPInUse(
+            ip_address=error.ip_address,
+            load_balancer_id=owner,
+            orig_msg=error.orig_msg,
+            orig_code=error.orig_code,
+        ) from error
+
+
+def deallocate(tx: sqlite3.Connection, vip: VIP) -> None:
+    """Do what :meth:`NetworkDriver.deallocate_vip` says."""
+    port_id, owner = (vip.port_id or "").strip(), (vip.load_balancer_id or "").strip()
+    if not (port_id or owner):
+        raise exceptions.VIPConfigurationNotFound
+    given = [port] if (port := ports.find(tx, port_id)) else []
+    owner = owner or _owner(given)
+    device = naming.vip_device(owner)
+    _check_free(given + ports.select(tx, name=naming.vip_port(owner)), owner)
+    made = [port for port in given if port.device_owner == naming.OWNER]
+    for port in made:
+        if _owner([port]) not in ("", owner):
+            raise exceptions.DeallocateVIPException(
+                f"port {port.id} reserves the VIP of another load balancer: "
+                f"{port.device_id}",
+                load_balancer_id=owner,
+                port_id=port.id,
+            )
+    _remove_group(tx, device)
+    for port in made + ports.select(tx, device_id=device, device_owner=naming.OWNER):
+        ports.delete(tx, port.id)
+
+
+def _owner(vip_ports: list[Port]) -> str:
+    """Return the load balancer that a VIP's port says it belongs to, or nothing."""
+    devices = [port.device_id or "" for port in vip_ports]
+    return next((d.removeprefix(_DEVICE) for d in devices if d.startswith(_DEVICE)), "")
+
+
+def _check_free(vip_ports: list[Port], owner: str) -> None:
+    for port in vip_ports:
+        ours = (port.name or "").startswith(naming.OURS)
+        if ours and (port.device_owner or "").startswith("compute:"):
+            raise exceptions.VIPInUse(
+                ip_address=port.fixed_ips[0].ip_address if port.fixed_ips else None,
+                load_balancer_id=owner or None,
+                port_id=port.id,
+                orig_msg=f"port {port.id} is attached to server {port.device_id}",
+                orig_code=409,
+            )
+
+
+def _remove_group(tx: sqlite3.Connection, name: str) -> None:
+    group_id = groups.find(tx, name)
+    if group_id is None:
+        return
+    for port in ports.with_group(tx, group_id):
+        if (port.name or "").startswith(VRRP):
+            ports.delete(tx, port.id)
+    groups.delete(tx, group_id)
