@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``networker``: the operator's command."""
+
+from __future__ import annotations
+
+import networker._threads  # noqa: F401 - before anything of oslo.messaging
+
+# isort: split
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from cliff.app import App
+from cliff.commandmanager import CommandManager
+
+from networker.cli import call, demo, show
+from networker.rpc import contract
+
+_ABOUT = """The network side of a load balancer, as a service on a message bus.
+
+Try `networker demo` first. `networker call METHOD --help` explains every method of the
+interface. Where workers are is read from --config-file, else from
+/etc/networker/networker.conf if it exists."""
+
+
+class Networker(App):
+    """The command line: a command for each method, and some for the operator."""
+
+    NAME = "networker"
+
+    def __init__(self) -> None:
+        commands = CommandManager("networker.cli")
+        super().__init__(
+            description=_ABOUT,
+            version=metadata.version("networker"),
+            command_manager=commands,
+            deferred_help=True,
+        )
+        for method in contract.methods().values():
+            commands.add_command(f"call {method.name}", call.command(method))
+        commands.add_command("config check", show.ConfigCheck)
+        commands.add_command("demo", demo.Demo)
+        commands.add_command("driver list", show.DriverList)
+        commands.add_command("sandbox show", show.SandboxShow)
+
+    def build_option_parser(
+        self,
+        description: str | None,
+        version: str | None,
+        argparse_kwargs: dict[str, Any] | None = None,
+    ) -> argparse.ArgumentParser:
+        """Add the options that all commands share."""
+        parser = super().build_option_parser(description, version, argparse_kwargs)
+        parser.add_argument(
+            "--config-file",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="configuration file; can be repeated, later ones win",
+        )
+        return parser
+
+    def initialize_app(self, argv: list[str]) -> None:
+        """Explain the commands where none was given; there is no shell."""
+        if not argv:
+            self.interactive_mode = False
+            argv.append("help")
+
+    def configure_logging(self) -> None:
+        """Leave out what libraries say of errors that the command reports itself."""
+        super().configure_logging()
+        for name in ("amqp", "stevedore"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done; 1: the operation failed; 2: wrong usage or configuration; 3: the broker or
+    the cloud cannot be reached just now.
+    """
+    return Networker().run(list(sys.argv[1:] if arguments is None else arguments))

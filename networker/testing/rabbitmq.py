@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private RabbitMQ node on loopback, for tests and demonstrations.
+
+It needs Debian's package ``rabbitmq-server`` to be installed, but nothing of it to be
+running: the node has its own directory, ports, cookie and name server, and all of it is
+gone when the node is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from types import TracebackType
+from typing import Self
+
+import tenacity
+
+_HOME = pathlib.Path("/usr/lib/rabbitmq/bin")
+_HOST = "127.0.0.1"
+
+
+def installed() -> bool:
+    """Tell whether a node can be started here."""
+    return (_HOME / "rabbitmq-server").exists() and shutil.which("epmd") is not None
+
+
+def free_port() -> int:
+    """Return a TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Node:
+    """A RabbitMQ node, started when it is made; a context manager that ends it.
+
+    :param timeout: seconds until it has to listen
+    :raises RuntimeError: it did not start; the message has the end of its log
+    """
+
+    def __init__(self, timeout: float = 60.0) -> None:
+        self.port = free_port()
+        self._dir = pathlib.Path(tempfile.mkdtemp(prefix="networker-rabbit-"))
+        self._epmd_port, self._dist_port = free_port(), free_port()
+        self._epmd = subprocess.Popen(
+            ["epmd", "-port", str(self._epmd_port), "-address", _HOST],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._server: subprocess.Popen[bytes] | None = None
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self.start(timeout)
+            on_failure.pop_all()
+
+    @property
+    def url(self) -> str:
+        """The transport_url of its default virtual host."""
+        return self.url_of("")
+
+    def url_of(self, virtual_host: str, login: str = "guest:guest") -> str:
+        """Return a transport_url for a virtual host and ``user:password``."""
+        return f"rabbit://{login}@{_HOST}:{self.port}/{virtual_host}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the broker, None while it is down."""
+        return self._server.pid if self._server else None
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the broker, again after :meth:`stop`, and wait until it listens."""
+        with (self._dir / "out").open("ab") as out:
+            self._server = subprocess.Popen(
+                [_HOME / "rabbitmq-server"],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(OSError),
+            wait=tenacity.wait_fixed(0.1),
+            stop=tenacity.stop_after_delay(timeout),
+        )
+        try:
+            attempts(self._connect)
+        except tenacity.RetryError as error:
+            log = (self._dir / "out").read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"RabbitMQ did not start: {log}") from error
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the broker and wait for it; its queues stay on disk."""
+        if self._server:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._server.pid, how)
+            self._server.wait()
+        self._server = None
+
+    def control(self, *arguments: str) -> str:
+        """Run ``rabbitmqctl`` on it and return what it prints."""
+        done = subprocess.run(
+            [_HOME / "rabbitmqctl", "-q", *arguments],
+            env=self._environment(),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout
+
+    def close(self) -> None:
+        """End the broker and its name server, and remove its directory."""
+        self.stop()
+        self._epmd.terminate()
+        self._epmd.wait()
+        shutil.rmtree(self._dir, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> None:
+        if self._server and self._server.poll() is not None:
+            raise RuntimeError((self._dir / "out").read_text(errors="replace")[-2000:])
+        with socket.create_connection((_HOST, self.port), timeout=1) as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            if not connection.recv(8):
+                raise ConnectionError("the broker is not ready")
+
+    def _environment(self) -> dict[str, str]:
+        for name in ("enabled_plugins", "conf.env"):
+            (self._dir / name).write_text("[]." if name == "enabled_plugins" else "")
+        loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._dir),
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_ADDRESS": _HOST,
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_CONF_ENV_FILE": str(self._dir / "conf.env"),
+            "RABBITMQ_CONFIG_FILE": str(self._dir / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._dir / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self._dir / "data"),
+            "RABBITMQ_LOG_BASE": str(self._dir / "log"),
+            "RABBITMQ_NODENAME": "networker@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": _HOST,
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": loopback,
+            "RABBITMQ_CTL_ERL_ARGS": loopback,
+        }
