@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How drivers run operations of several steps: with TaskFlow, and undone on failure."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+from types import TracebackType
+from typing import Any
+
+from oslo_config import cfg
+from oslo_context import context as oslo_context
+from oslo_log import log
+from taskflow import engines, states
+from taskflow.listeners import base as listeners
+from taskflow.patterns import linear_flow, unordered_flow
+from taskflow.task import FunctorTask
+from taskflow.types.failure import Failure
+
+from networker.context import Context, current
+from networker.exceptions import NetworkException
+
+LOG = log.getLogger(__name__)
+
+
+def step(
+    function: Callable[..., Any],
+    *,
+    name: str,
+    provides: str | None = None,
+    undo: Callable[[Any], None] | None = None,
+    takes: Mapping[str, str] | None = None,
+    **given: Any,
+) -> FunctorTask:
+    """Make a step of an operation out of a function.
+
+    The function's arguments are what earlier steps provide, and `given`. It runs under
+    the oslo.context of the thread that calls this.
+
+    :param name: unique in the operation, for the log
+    :param provides: under which name later steps get the result
+    :param undo: called with the result when a later step, or one of the same wave, fails;
+        what goes wrong in it is logged and does not hide the first error
+    :param takes: arguments that come from a result of another name: argument to name
+    """
+    caller = oslo_context.get_current()
+
+    @functools.wraps(function)
+    def execute(*args: Any, **kwargs: Any) -> Any:
+        with current(caller):
+            return function(*args, **kwargs)
+
+    def revert(**outcome: Any) -> None:
+        result = outcome["result"]
+        if undo is not None and not isinstance(result, Failure):
+            with current(caller):
+                _undo(name, functools.partial(undo, result))
+
+    about = {"name": name, "provides": provides, "rebind": takes, "inject": given}
+    return FunctorTask(execute, revert=revert, **about)
+
+
+class Flows:
+    """Runs operations with the engine that ``[taskflow]`` names.
+
+    All operations share one pool of threads. It is made by the first one, so that an
+    instance may be carried over a fork until then.
+
+    :param conf: a configuration on which :func:`networker.conf.register` was called
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self._lock = threading.Lock()
+        self._executor: futures.ThreadPoolExecutor | None = None
+
+    def run(self, name: str, *waves: Sequence[FunctorTask]) -> Mapping[str, Any]:
+        """Run steps in waves: those of a wave at the same time, the waves in order.
+
+        A step must not run an operation itself: it would wait for the threads that it
+        and others occupy.
+
+        :param name: of the operation, for the log
+        :param waves: steps, see :func:`step`
+        :returns: what the steps provided, by name
+        :raises NetworkException: what a step raised, after all steps that were done are
+            undone; other classes of errors pass through alike
+        """
+        flow = linear_flow.Flow(name)
+        for number, wave in enumerate(waves):
+            flow.add(unordered_flow.Flow(f"{name}/{number}").add(*wave))
+        engine = engines.load(flow, **self._options())
+        journal = _Journal(engine)
+        with journal, _FirstError(journal):
+            engine.run()
+        results: Mapping[str, Any] = engine.storage.fetch_all()
+        return results
+
+    def close(self) -> None:
+        """End the threads, after what they are doing; a later operation makes new ones."""
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown()
+
+    def _options(self) -> dict[str, Any]:
+        if self._conf.taskflow.engine == "serial":
+            return {"engine": "serial"}
+        with self._lock:
+            if self._executor is None:
+                self._executor = futures.ThreadPoolExecutor(
+                    self._conf.taskflow.max_workers, thread_name_prefix="flow"
+                )
+            return {"engine": "parallel", "executor": self._executor}
+
+
+class _Journal(listeners.Listener):  # type: ignore[misc]
+    """Logs how long each step took, and keeps what went wrong."""
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__(engine)
+        self._since: dict[str, float] = {}
+        self.errors: list[BaseException] = []
+
+    def _task_receiver(self, state: str, details: Mapping[str, Any]) -> None:
+        name = details["task_name"]
+        if state in (states.RUNNING, states.REVERTING):
+            self._since[name] = time.monotonic()
+        elif state in listeners.FINISH_STATES:
+            took = time.monotonic() - self._since.get(name, time.monotonic())
+            LOG.debug("step %s: %s after %.3f s", name, state, took)
+        if state == states.FAILURE:
+            self.errors.append(details["result"].exception)
+        if state == states.REVERT_FAILURE:
+            LOG.error("step %s: undoing it failed: %s", name, details.get("result"))
+
+    def _flow_receiver(self, state: str, details: Mapping[str, Any]) -> None:
+        if state == states.REVERTED:
+            LOG.warning("operation %s failed and was undone", details["flow_name"])
+
+
+class _FirstError:
+    """Turns the engine's error into that of the step that failed.
+
+    A context manager can replace whatever the engine raises, errors of undoing included.
+    """
+
+    def __init__(self, journal: _Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, Exception):
+            return
+        # The sort is stable: the interface's errors first, else as they came.
+        errors = sorted(
+            self._journal.errors, key=lambda e: not isinstance(e, NetworkException)
+        )
+        for other in errors[1:]:
+            LOG.warning("another step failed too: %s", other)
+        if errors:
+            raise errors[0] from errors[0].__cause__
+
+
+def _undo(name: str, undo: Callable[[], object]) -> None:
+    LOG.warning("undoing %s", name)
+    with without_deadline():
+        try:
+            undo()
+        except NetworkException as error:
+            LOG.error("undoing %s failed, what it did is left: %s", name, error)
+
+
+@contextlib.contextmanager
+def undoing(name: str) -> Iterator[Callable[..., None]]:
+    """Undo what a block did when it fails half-way.
+
+    :param name: of what it does, for the log
+    :returns: a function that takes a function and its arguments, to be called on failure
+    """
+    undos: list[Callable[[], object]] = []
+
+    def on_failure(function: Callable[..., object], *args: Any) -> None:
+        undos.append(functools.partial(function, *args))
+
+    try:
+        yield on_failure
+    except NetworkException:
+        for undo in reversed(undos):
+            _undo(name, undo)
+        raise
+
+
+def without_deadline() -> contextlib.AbstractContextManager[None]:
+    """Let the thread undo things even though the caller's time is up."""
+    context = oslo_context.get_current()
+    if isinstance(context, Context) and context.deadline is not None:
+        context = copy.copy(context)
+        context.deadline = None
+    return current(context)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place from which requests go to Neutron and Nova.
+
+Requests are repeated after 429, 502, 503, 504 and after connection errors, as long as
+there is time. That is safe for everything that the driver sends: GET, PUT and DELETE are
+idempotent; a port's MAC address and a security group's rules are unique, and Nova attaches
+a port once, so that a POST that got through unnoticed is answered with 409 the next time,
+for which callers look. Only a security group can be made twice: see `repeat`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import email.utils
+import functools
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import keystoneauth1.exceptions
+import openstack.exceptions
+import requests
+import tenacity
+from oslo_config import cfg
+from oslo_context import context as oslo_context
+from oslo_log import log
+
+from networker.context import current_trace_id
+from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.session import CloudRefused, Session
+from networker.exceptions import CloudUnavailable
+
+LOG = log.getLogger(__name__)
+Result = TypeVar("Result")
+
+#: Answers that ask to come back later: RFC 6585 section 4, RFC 9110 section 15.6.
+_LATER = frozenset({429, 502, 503, 504})
+#: Seconds to wait for a TCP connection, so that a lost packet does not cost all the time.
+_CONNECT = 5.0
+#: Seconds before a deadline in which no request is worth beginning.
+_MOMENT = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Api:
+    """The API of one service.
+
+    :param session: the session with the cloud
+    :param service: which of the cloud's services
+    :param conf: its group ``[neutron]`` says how long a request may take
+    """
+
+    session: Session
+    service: Literal["network", "compute"]
+    conf: cfg.ConfigOpts
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Return what is at `path`; a list in the query selects any of its values."""
+        return self._request("GET", path, params=query)
+
+    def post(
+        self, path: str, body: dict[str, Any], *, repeat: bool = True
+    ) -> dict[str, Any]:
+        """Create something.
+
+        :param repeat: False where a request whose answer is lost must not be repeated
+        """
+        return self._request("POST", path, json=body, repeat=repeat)
+
+    def put(
+        self, path: str, body: dict[str, Any], revision: int | None = None
+    ) -> dict[str, Any]:
+        """Change something.
+
+        :param revision: only if this is its ``revision_number``, else refuse with 412
+        """
+        headers = {"If-Match": f"revision_number={revision}"} if revision else {}
+        return self._request("PUT", path, json=body, headers=headers)
+
+    def delete(self, path: str) -> bool:
+        """Remove something, and tell whether it was there."""
+        try:
+            self._request("DELETE", path)
+        except Refused as refused:
+            if refused.orig_code != 404:
+                raise
+            return False
+        return True
+
+    def project_id(self) -> str:
+        """Return the id of the project that the service works in."""
+
+        def ask(_: float) -> str:
+            return self.session.connection().session.get_project_id() or ""
+
+        return self._persist("the project's id", ask)
+
+    def _request(
+        self, method: str, path: str, *, repeat: bool = True, **kwargs: Any
+    ) -> dict[str, Any]:
+        def send(left: float) -> dict[str, Any]:
+            service = getattr(self.session.connection(), self.service)
+            reply = service.request(
+                path,
+                method,
+                raise_exc=False,
+                connect_retries=0,
+                timeout=(min(_CONNECT, left), left),
+                global_request_id=current_trace_id(),
+                **kwargs,
+            )
+            return _read(reply)
+
+        return self._persist(f"{method} {path}", send, repeat=repeat)
+
+    def _persist(
+        self, what: str, send: Callable[[float], Result], *, repeat: bool = True
+    ) -> Result:
+        """Send a request until it is answered, or the time is up.
+
+        :param what: the request, for messages
+        :param send: takes the seconds that are left
+        """
+        end = time.monotonic() + self._patience()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Later if repeat else _Unsent),
+            wait=_pause,
+            stop=_Until(end),
+            before_sleep=functools.partial(_log_pause, what),
+            reraise=True,
+        )
+        try:
+            answer: Result = retrying(_once, send, end)
+        except _Later as later:
+            text = f"{what}: {later}"
+            raise CloudUnavailable(orig_msg=text, orig_code=later.code) from later
+        return answer
+
+    def _patience(self) -> float:
+        return seconds_left(self.conf.neutron.request_timeout)
+
+
+def seconds_left(patience: float) -> float:
+    """Return for how long to try: `patience`, but not past the caller's deadline."""
+    deadline = getattr(oslo_context.get_current(), "deadline", None)
+    return patience if deadline is None else min(patience, deadline - time.time())
+
+
+def time_is_up() -> bool:
+    """Tell whether the caller's deadline has passed, or will in the next moment."""
+    return seconds_left(math.inf) < _MOMENT
+
+
+#: Errors after which it is not known whether the request got through.
+_LOST = (
+    keystoneauth1.exceptions.RetriableConnectionFailure,
+    keystoneauth1.exceptions.UnknownConnectionError,
+)
+#: Errors that another try does not change: credentials, catalog, TLS.
+_OTHERS = (
+    keystoneauth1.exceptions.ClientException,
+    openstack.exceptions.SDKException,
+    requests.RequestException,
+    CloudRefused,
+)
+
+
+class _Later(Exception):
+    """No answer, or one that asks to come back later.
+
+    :param code: the HTTP status, if there was one
+    :param after: the answer's Retry-After
+    """
+
+    def __init__(self, text: str, code: int | None, after: str | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.after = after
+
+
+class _Unsent(_Later):
+    """As certain as can be, the request changed nothing."""
+
+
+class _Until(tenacity.stop.stop_base):
+    """Stops when the next try would begin after a time of the monotonic clock."""
+
+    def __init__(self, end: float) -> None:
+        self._end = end
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return time.monotonic() + retry_state.upcoming_sleep >= self._end
+
+
+_backoff = tenacity.wait_random_exponential(multiplier=0.2, max=8)
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    """Return the seconds to the next try: what the answer asks for, or ever more."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = _seconds(error.after) if isinstance(error, _Later) else None
+    return _backoff(state) if asked is None else asked
+
+
+def _seconds(after: str | None) -> float | None:
+    """Read a Retry-After: seconds, or a date (RFC 9110 section 10.2.3)."""
+    if not after:
+        return None
+    if after.strip().isdigit():
+        return float(after)
+    try:
+        date = email.utils.parsedate_to_datetime(after)
+    except ValueError:
+        return None
+    now = datetime.datetime.now(date.tzinfo)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _log_pause(what: str, state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    LOG.warning("%s: %s; again in %.1f s", what, error, state.upcoming_sleep)
+
+
+def _once(send: Callable[[float], Result], end: float) -> Result:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise _Unsent("the time is up", None)
+    try:
+        return send(left)
+    except openstack.exceptions.ServiceDiscoveryException as error:
+        raise _Unsent(str(error), None) from error
+    except _LOST as error:
+        raise _Later(str(error), None) from error
+    except keystoneauth1.exceptions.HttpError as error:
+        raise _http_error(error) from error
+    except _OTHERS as error:
+        raise Refused(orig_msg=str(error)) from error
+
+
+def _http_error(error: keystoneauth1.exceptions.HttpError) -> Exception:
+    """Translate an error of Keystone's, which is asked for a token on the way."""
+    if error.http_status in _LATER:
+        after = str(getattr(error, "retry_after", None) or "")
+        return _Unsent(str(error), error.http_status, after)
+    return Refused(orig_msg=error.message, orig_code=error.http_status)
+
+
+def _read(reply: requests.Response) -> dict[str, Any]:
+    if reply.status_code in _LATER:
+        kind = _Unsent if reply.status_code in (429, 503) else _Later
+        text = f"HTTP {reply.status_code}: {_explain(reply)[1]}"
+        raise kind(text, reply.status_code, reply.headers.get("Retry-After"))
+    if reply.status_code >= 400:
+        name, text = _explain(reply)
+        raise Refused(orig_msg=text, orig_code=reply.status_code, kind=name)
+    if not reply.content:
+        return {}
+    try:
+        body: dict[str, Any] = reply.json()
+    except requests.JSONDecodeError as error:
+        raise Refused(
+            orig_msg=f"the answer is not JSON: {error}", orig_code=reply.status_code
+        ) from error
+    return body
+
+
+def _explain(reply: requests.Response) -> tuple[str | None, str]:
+    """Return name and text of an error as Neutron, Nova and Keystone write them."""
+    try:
+        body = reply.json()
+    except requests.JSONDecodeError:
+        body = None
+    if isinstance(body, dict) and body:
+        kind, fault = next(iter(body.items()))
+        if isinstance(fault, dict) and "message" in fault:
+            return fault.get("type", kind), str(fault["message"])
+        if isinstance(fault, str):
+            return kind, fault
+    return None, " ".join(reply.text.split()) or str(reply.reason)

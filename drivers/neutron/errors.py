@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Neutron and Nova refuse, as the interface's exceptions."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from networker import exceptions
+from networker.exceptions import NetworkException
+
+#: Neutron's types of a 409 that says that another port has the MAC address.
+MAC_IN_USE = frozenset({"MacAddressInUse", "NeutronDbObjectDuplicateEntry"})
+
+_ADDRESS_IN_USE = frozenset({"IpAddressAlreadyAllocated", "IpAddressInUse"})
+_NO_ADDRESS = frozenset(
+    {
+        "IpAddressGenerationFailure",
+        "IpAddressGenerationFailureAllSubnets",
+        "IpAddressGenerationFailureNoMatchingSubnet",
+    }
+)
+_MISSING: dict[str, tuple[type[NetworkException], str]] = {
+    "NetworkNotFound": (exceptions.NetworkNotFound, "network_id"),
+    "SubnetNotFound": (exceptions.SubnetNotFound, "subnet_id"),
+    "PortNotFound": (exceptions.PortNotFound, "port_id"),
+}
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Refused(NetworkException):
+    """A request that the cloud answered with an error.
+
+    It does not leave the driver: :func:`refused_as` turns it into the interface's own.
+    """
+
+    template = "{orig_msg}"
+    #: Neutron's name of the error, such as ``OverQuota``; Nova's kind of fault.
+    kind: str | None = None
+
+
+@contextlib.contextmanager
+def refused_as(
+    operation: type[NetworkException], **about: str | None
+) -> Iterator[None]:
+    """Turn a refusal inside the block into the exception that the interface promises.
+
+    :param operation: the class for refusals that have none of their own
+    :param about: attributes of the exception, as far as its class has them
+    """
+    try:
+        yield
+    except Refused as refused:
+        raise _translated(refused, operation, about) from refused
+
+
+def _translated(
+    refused: Refused, operation: type[NetworkException], about: dict[str, str | None]
+) -> NetworkException:
+    kind, attributes = _meaning(refused, operation, about)
+    attributes = {k: v for k, v in attributes.items() if k in kind.names()}
+    text = str(kind(**attributes))
+    if refused.orig_msg and refused.orig_msg not in text:
+        text = f"{text}: {refused.orig_msg}"
+    return kind(text, **attributes)
+
+
+def _meaning(
+    refused: Refused, operation: type[NetworkException], about: dict[str, str | None]
+) -> tuple[type[NetworkException], dict[str, object]]:
+    attributes: dict[str, object] = {
+        **about,
+        "orig_msg": refused.orig_msg,
+        "orig_code": refused.orig_code,
+    }
+    kind = refused.kind or ""
+    if kind in _MISSING:
+        missing, attribute = _MISSING[kind]
+        named = _UUID.findall(refused.orig_msg or "")
+        return missing, {**attributes, attribute: named[-1] if named else None}
+    if kind in _ADDRESS_IN_USE:
+        vip = operation is exceptions.AllocateVIPException
+        return exceptions.VIPInUse if vip else exceptions.AddressInUse, attributes
+    if kind in _NO_ADDRESS:
+        return exceptions.NoMoreAddresses, attributes
+    if kind == "OverQuota":
+        return exceptions.QuotaExceeded, attributes
+    return operation, attributes

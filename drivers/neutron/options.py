@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of [neutron] and [nova]: where the cloud is, and how patient to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+NEUTRON = cfg.OptGroup(
+    "neutron",
+    title="Neutron",
+    help="How the neutron driver reaches Neutron: either `cloud`, or keystoneauth's "
+    "options for authentication, session and endpoint.",
+)
+NOVA = cfg.OptGroup(
+    "nova",
+    title="Nova",
+    help="Where Nova is. Credentials and TLS are those of [neutron].",
+)
+
+neutron_opts = [
+    cfg.StrOpt(
+        "cloud",
+        help="Name of a cloud in clouds.yaml. If set, the authentication options of this "
+        "group and of [nova] are not used.",
+    ),
+    cfg.StrOpt(
+        "mac_prefix",
+        default="02:6e:77",
+        regex=r"(?i)^[0-9a-f][26ae](:[0-9a-f]{2}){1,3}$",
+        help="First octets of the MAC addresses of ports that networker makes. They are "
+        "locally administered, and derived from what the port is for, so that a port is "
+        "never made twice. Change it only while no load balancer exists.",
+    ),
+    cfg.FloatOpt(
+        "request_timeout",
+        default=60.0,
+        min=1.0,
+        help="Seconds that one request, with its repetitions after 429, 503 and "
+        "connection errors, may take.",
+    ),
+    cfg.FloatOpt(
+        "detach_timeout",
+        default=300.0,
+        min=1.0,
+        help="Seconds to wait until a port is detached from its server.",
+    ),
+    cfg.FloatOpt(
+        "poll_interval",
+        default=0.5,
+        min=0.05,
+        help="Seconds between two looks at a port that is being detached.",
+    ),
+]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the options of both groups; repeating it is harmless."""
+    for group in (NEUTRON, NOVA):
+        # A group keeps the overrides of its options, so each configuration needs its own.
+        conf.register_group(cfg.OptGroup(group.name, group.title, group.help))
+    conf.register_opts(neutron_opts, NEUTRON.name)
+    for name in (NEUTRON.name, NOVA.name):
+        loading.register_adapter_conf_options(conf, name)
+    loading.register_session_conf_options(conf, NEUTRON.name)
+    loading.register_auth_conf_options(conf, NEUTRON.name)
+
+
+def list_opts() -> Iterable[tuple[str, list[cfg.Opt]]]:
+    """Return all options by group, for oslo-config-generator."""
+    endpoint = loading.get_adapter_conf_options(include_deprecated=False)
+    session = [
+        *loading.get_auth_common_conf_options(),
+        *loading.get_auth_plugin_conf_options("v3password"),
+        *loading.get_session_conf_options(),
+    ]
+    return [
+        (NEUTRON.name, [*neutron_opts, *session, *endpoint]),
+        (NOVA.name, endpoint),
+    ]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The session with the cloud: credentials, endpoints and connections."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import keystoneauth1.exceptions
+import openstack
+import openstack.exceptions
+from keystoneauth1 import loading
+from keystoneauth1.session import TCPKeepAliveAdapter
+from openstack.connection import Connection
+from oslo_config import cfg
+
+from networker.drivers.base import Misconfigured
+from networker.drivers.neutron.options import NEUTRON
+
+
+class CloudRefused(Misconfigured):
+    """The cloud cannot be used as configured; the message is one line and says why."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(f"cloud refused: {' '.join(str(why).split())}")
+
+
+class Session:
+    """One authenticated session, made when it is first needed.
+
+    Nothing is opened before that, so that an instance may be carried over a fork.
+
+    :param conf: its groups ``[neutron]`` and ``[nova]`` say how to reach the cloud
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def __str__(self) -> str:
+        name = self._conf.neutron.cloud
+        return f"[{NEUTRON.name}] cloud = {name}" if name else f"[{NEUTRON.name}]"
+
+    def connection(self) -> Connection:
+        """Return the connection, the same in all threads.
+
+        :raises CloudRefused: the configuration is incomplete
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            connection.session.session.close()
+
+    def _connect(self) -> Connection:
+        name = self._conf.neutron.cloud
+        connection = self._named(name) if name else self._configured()
+        size = self._conf.networker.threads + self._conf.taskflow.max_workers
+        adapter = TCPKeepAliveAdapter(pool_connections=8, pool_maxsize=size)
+        for scheme in ("http://", "https://"):
+            connection.session.session.mount(scheme, adapter)
+        return connection
+
+    def _named(self, name: str) -> Connection:
+        try:
+            return openstack.connect(cloud=name)
+        except openstack.exceptions.ConfigException as error:
+            known = openstack.config.OpenStackConfig().get_cloud_names()
+            why = str(error) if name in known else "no such cloud in clouds.yaml"
+            raise CloudRefused(f"{self}: {why}") from error
+        except keystoneauth1.exceptions.ClientException as error:
+            raise CloudRefused(f"{self}: {error}") from error
+
+    def _configured(self) -> Connection:
+        session: Any = loading.load_session_from_conf_options(
+            self._conf, NEUTRON.name, auth=self._credentials()
+        )
+        if session.timeout is None:
+            session.timeout = self._conf.neutron.request_timeout
+        return Connection(
+            session=session,
+            oslo_conf=self._conf,
+            service_types=["network", "compute"],
+        )
+
+    def _credentials(self) -> Any:
+        try:
+            auth = loading.load_auth_from_conf_options(self._conf, NEUTRON.name)
+        except keystoneauth1.exceptions.AuthPluginException as error:
+            raise CloudRefused(f"{self}: {error}") from error
+        if auth is None:
+            raise CloudRefused(
+                "set [neutron] cloud, or [neutron] auth_type and auth_url"
+            )
+        return auth

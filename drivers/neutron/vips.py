@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port that reserves a virtual IP: allocated and deallocated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from networker import exceptions
+from networker.drivers import naming
+from networker.drivers.flow import step
+from networker.drivers.neutron import translate
+from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.translate import Json
+from networker.models import VIP, AdditionalVIP, LoadBalancer
+
+#: What the names of the amphorae's ports on a VIP's subnet begin with.
+VRRP = naming.vrrp_port("")
+_DEVICE = naming.vip_device("")
+
+
+@dataclasses.dataclass(frozen=True)
+class Vips:
+    """The VIPs of a cloud."""
+
+    cloud: Cloud
+
+    def allocate(self, load_balancer: LoadBalancer, vip: VIP) -> VIP:
+        """Do what :meth:`NetworkDriver.allocate_vip` says."""
+        owner = load_balancer.id or ""
+        port = self._given(vip, owner) if vip.port_id else None
+        if port is None:
+            port = self._claimed(load_balancer, vip)
+        return translate.vip(vip, port, owner)
+
+    def _given(self, vip: VIP, owner: str) -> Json | None:
+        """Return the port that a VIP names, None if it has to be made again."""
+        port = self.cloud.ports.find(vip.port_id or "")
+        if port is None:
+            if vip.octavia_owned:
+                return None
+            raise exceptions.PortNotFound(port_id=vip.port_id)
+        ours = naming.vip_device(owner), naming.OWNER
+        if translate.match(vip, port) is None and ours == (
+            port["device_id"],
+            port["device_owner"],
+        ):
+            self.cloud.ports.delete(port["id"])
+            return None
+        return port
+
+    def _claimed(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
+        owner = load_balancer.id or ""
+        wanted = _wanted(vip)
+        network_id = vip.network_id or self._network_of(vip)
+        body: Json = {
+            "name": naming.vip_port(owner),
+            "network_id": network_id,
+            "device_id": naming.vip_device(owner),
+            "device_owner": naming.OWNER,
+            "admin_state_up": False,
+        }
+        optional = {
+            "project_id": load_balancer.project_id,
+            "fixed_ips": wanted,
+            "security_groups": vip.sg_ids,
+            "qos_policy_id": vip.qos_policy_id,
+            "binding:vnic_type": vip.vnic_type if vip.vnic_type != "normal" else None,
+        }
+        body |= {name: value for name, value in optional.items() if value}
+        return self.cloud.ports.claim(body, "vip", owner, network_id).port
+
+    def _network_of(self, vip: VIP) -> str:
+        if not vip.subnet_id:
+            raise Refused(
+                orig_msg="load_balancer.vip names neither a port_id, a subnet_id "
+                "nor a network_id"
+            )
+        subnet = self.cloud.network.get(f"/subnets/{vip.subnet_id}")["subnet"]
+        return str(subnet["network_id"])
+
+    def deallocate(self, vip: VIP) -> None:
+        """Do what :meth:`NetworkDriver.deallocate_vip` says."""
+        port, owner, groups = self._look(vip)
+        if port is not None:
+            _check(port, owner)
+        group_ids = [group["id"] for group in groups]
+        ports = self.cloud.ports
+        others = ports.list(security_groups=group_ids) if group_ids else []
+        leaving = [
+            step(
+                self._leave,
+                name=f"leave port {one['id']}",
+                port=one,
+                owner=owner,
+                groups=group_ids,
+            )
+            for one in _once(port, others)
+        ]
+        if leaving:
+            self.cloud.flows.run("deallocate_vip", leaving)
+        for group_id in group_ids:
+            self.cloud.groups.delete(group_id)
+
+    def _look(self, vip: VIP) -> tuple[Json | None, str, Sequence[Json]]:
+        """Return a VIP's port, its load balancer's id, and the security groups."""
+        port_id, owner = (vip.port_id or "").strip(), vip.load_balancer_id or ""
+        if owner.strip():
+            found = self.cloud.flows.run(
+                "deallocate_vip: look",
+                [
+                    step(
+                        self._port,
+                        name="VIP port",
+                        provides="port",
+                        port_id=port_id,
+                        owner=owner,
+                    ),
+                    step(
+                        self.cloud.groups.find,
+                        name="security group",
+                        provides="groups",
+                        load_balancer_id=owner,
+                    ),
+                ],
+            )
+            return found["port"], owner, found["groups"]
+        if not port_id:
+            raise exceptions.VIPConfigurationNotFound
+        port = self.cloud.ports.find(port_id)
+        if port is None:
+            return None, "", []
+        device: str = port["device_id"]
+        owner = device.removeprefix(_DEVICE) if device.startswith(_DEVICE) else ""
+        return port, owner, self.cloud.groups.named(port["security_groups"])
+
+    def _port(self, port_id: str, owner: str) -> Json | None:
+        if port_id:
+            return self.cloud.ports.find(port_id)
+        # A port keeps its name when a server takes it, but not its device.
+        named = self.cloud.ports.list(name=naming.vip_port(owner))
+        ours = [p for p in named if _is_attached(p) or self._is_ours(p, owner)]
+        return ours[0] if ours else None
+
+    def _is_ours(self, port: Json, owner: str) -> bool:
+        # A port that a server had is marked by its MAC address only.
+        network_id, prefix = (
+            port["network_id"],
+            self.cloud.ports.conf.neutron.mac_prefix,
+        )
+        mac = naming.mac_address(prefix, "vip", owner, network_id)
+        return _reserves(port) or port["mac_address"] == mac
+
+    def _leave(self, port: Json, owner: str, groups: Sequence[str]) -> None:
+        """Delete a port that was made for a load balancer; free another of its group."""
+        if not (self._is_ours(port, owner) or port["name"].startswith(VRRP)):
+            self.cloud.ports.drop_group(port, groups)
+            return
+        try:
+            self.cloud.ports.delete(port["id"])
+        except Refused as refused:
+            if refused.orig_code != 409:
+                raise
+            raise _in_use(port, refused.orig_msg or "") from refused
+
+
+def _wanted(vip: VIP) -> list[dict[str, str]]:
+    """Return the addresses to ask for; none where the network may choose them all."""
+    places: list[VIP | AdditionalVIP] = [vip, *vip.additional]
+    wanted = []
+    for index, place in enumerate(places):
+        asked = {"subnet_id": place.subnet_id, "ip_address": place.ip_address}
+        wanted.append({name: value for name, value in asked.items() if value})
+        if vip.additional and not wanted[-1]:
+            which = f"vip.additional[{index - 1}]" if index else "vip"
+            raise Refused(
+                orig_msg=f"load_balancer.{which} names neither a subnet_id nor an "
+                "ip_address"
+            )
+    return [place for place in wanted if place]
+
+
+def _once(port: Json | None, others: Sequence[Json]) -> Sequence[Json]:
+    """Return all ports, each once."""
+    ports = {one["id"]: one for one in others}
+    return list((ports | {port["id"]: port} if port else ports).values())
+
+
+def _reserves(port: Json) -> bool:
+    return bool(port["device_owner"] == naming.OWNER)
+
+
+def _is_attached(port: Json) -> bool:
+    return str(port["device_owner"]).startswith("compute:")
+
+
+def _check(port: Json, owner: str) -> None:
+    """Refuse to remove a port that something else uses.
+
+    :raises VIPInUse: a server has it
+    :raises Refused: it reserves another load balancer's VIP
+    """
+    if port["name"].startswith(naming.OURS) and _is_attached(port):
+        raise _in_use(port, f"port {port['id']} is attached to {port['device_id']}")
+    device = port["device_id"]
+    if (
+        _reserves(port)
+        and device.startswith(_DEVICE)
+        and device != naming.vip_device(owner)
+    ):
+        raise Refused(
+            orig_msg=f"port {port['id']} reserves the VIP of another load balancer: "
+            f"{device}"
+        )
+
+
+def _in_use(port: Json, why: str) -> exceptions.VIPInUse:
+    held = port["fixed_ips"]
+    return exceptions.VIPInUse(
+        ip_address=held[0]["ip_address"] if held else None,
+        port_id=port["id"],
+        orig_msg=why,
+        orig_code=409,
+    )

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port that an amphora has on a VIP's subnet, between which VRRP runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from networker import exceptions
+from networker.drivers import naming, rules
+from networker.drivers.neutron import translate
+from networker.drivers.neutron.translate import Json
+from networker.models import ALLOCATED, VIP, Amphora, LoadBalancer
+
+
+def allocated(load_balancer: LoadBalancer) -> list[Amphora]:
+    """Return the amphorae that take part, each once.
+
+    :raises InvalidRequest: one of them has no id or no server
+    """
+    found = {}
+    for index, amphora in enumerate(load_balancer.amphorae):
+        if amphora.status not in (None, ALLOCATED):
+            continue
+        for field in ("id", "compute_id"):
+            if not (getattr(amphora, field) or "").strip():
+                path = f"load_balancer.amphorae[{index}].{field}"
+                raise exceptions.InvalidRequest(
+                    f"plug_vip: {path} must not be empty", method="plug_vip"
+                )
+        found[amphora.id] = amphora
+    return list(found.values())
+
+
+def key(amphora: Amphora) -> str:
+    """Name the result of claiming an amphora's port."""
+    return f"port-{amphora.id}"
+
+
+def reusable(plugged: Sequence[Json], amphora: Amphora) -> Json | None:
+    """Return a port that the amphora has on the network, but for the management's."""
+    name = naming.vrrp_port(amphora.id or "")
+    candidates = [p for p in plugged if p["device_id"] == amphora.compute_id]
+    for port in sorted(candidates, key=lambda p: p["name"] != name):
+        # While the management address is not known, any other port could be its.
+        known = amphora.lb_network_ip or port["name"].startswith(naming.OURS)
+        managing = translate.holds(port, amphora.lb_network_ip)
+        if port["name"] == name or (known and not managing):
+            return port
+    return None
+
+
+def wanted(vip: VIP, group_id: str) -> dict[str, Any]:
+    """Return what an amphora's port lets in and may send."""
+    return {
+        "allowed_address_pairs": [{"ip_address": a} for a in rules.addresses(vip)],
+        "security_groups": [group_id, *vip.sg_ids],
+    }
+
+
+def address(port: Json, vip: VIP) -> Json:
+    """Return the change that gives a port an address on the VIP's subnet, if needed."""
+    held = port["fixed_ips"]
+    if any(ip["subnet_id"] == vip.subnet_id for ip in held):
+        return {}
+    return {"fixed_ips": [*held, {"subnet_id": vip.subnet_id}]}
+
+
+def filled(amphora: Amphora, vip: VIP, port: Json) -> Amphora:
+    """Return an amphora with what its port tells filled in."""
+    own = [ip for ip in port["fixed_ips"] if ip["subnet_id"] == vip.subnet_id]
+    return msgspec.structs.replace(
+        amphora,
+        vrrp_ip=own[0]["ip_address"] if own else None,
+        ha_ip=vip.ip_address,
+        vrrp_port_id=port["id"],
+        ha_port_id=vip.port_id,
+    )
