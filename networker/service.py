@@ -14,6 +14,7 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 import logging
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -25,11 +26,14 @@ from oslo_service.backend.base import ServiceBase
 
 from networker import conf as options
 from networker import drivers, exceptions
+from networker.context import Context
 from networker.rpc.server import Server
 
 LOG = logging.getLogger(__name__)
 
 WRONG, UNREACHABLE = 2, 3
+#: Seconds that the cloud has to answer when a worker starts.
+PATIENCE = 10.0
 #: Libraries that would log every message, request or reconnection of theirs.
 _QUIET = {
     "amqp": "ERROR",
@@ -124,9 +128,9 @@ def check(conf: cfg.ConfigOpts) -> drivers.NetworkDriver:
     """
     try:
         driver = drivers.load(conf)
-        driver.check()
-        server = Server(conf, driver)
-        server.probe()
+        with Context(deadline=time.time() + PATIENCE).entered():
+            driver.check()
+        Server(conf, driver).probe()
     except exceptions.BusUnavailable as error:
         raise Refused(str(error), WRONG if error.refused else UNREACHABLE) from error
     except exceptions.CloudUnavailable as error:

@@ -21,20 +21,28 @@ _DEVICE = naming.vip_device("")
 def allocate(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> VIP:
     """Do what :meth:`NetworkDriver.allocate_vip` says."""
     owner = load_balancer.id or ""
-    for index, more in enumerate(vip.additional):
-        if not (more.subnet_id or more.ip_address):
-            raise exceptions.AllocateVIPException(
-                f"load_balancer.vip.additional[{index}] names neither a subnet_id "
-                "nor an ip_address",
-                load_balancer_id=owner,
-            )
+    _require_places(vip)
     port = _existing(tx, vip, owner)
     if port is not None and _pair(vip, port) is None:
+        if not vip.port_id:
+            raise Refused(f"port {port.id} was made for it with other addresses")
         _remove_unfit(tx, port, owner)
         port = None
     if port is None:
         port = _make(tx, load_balancer, vip)
     return describe(vip, port, owner)
+
+
+def _require_places(vip: VIP) -> None:
+    """Refuse an address of several that could be anywhere: Neutron has no word for it."""
+    places: dict[str, VIP | AdditionalVIP] = {
+        f"additional[{index}]": more for index, more in enumerate(vip.additional)
+    }
+    if places and not vip.port_id:
+        places["vip"] = vip
+    for name, place in places.items():
+        if not (place.subnet_id or place.ip_address):
+            raise Refused(f"{name} names neither a subnet_id nor an ip_address")
 
 
 def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP:
