@@ -27,10 +27,14 @@ GOING = frozenset({"PENDING_DELETE", "DELETED"})
 
 
 def same_address(one: str | None, other: str | None) -> bool:
-    """Tell whether two texts name one IP address (RFC 5952 allows many spellings)."""
-    if not one or not other:
+    """Tell whether two texts name one IP address, which can be spelt in many ways.
+
+    Texts that are no addresses (RFC 4291 section 2.2) are the same as nothing.
+    """
+    try:
+        return ipaddress.ip_address(one or "") == ipaddress.ip_address(other or "")
+    except ValueError:
         return False
-    return ipaddress.ip_address(one) == ipaddress.ip_address(other)
 
 
 class Model(msgspec.Struct, kw_only=True, omit_defaults=True):

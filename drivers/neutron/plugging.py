@@ -23,12 +23,13 @@ from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.ports import Claimed, difference
 from networker.drivers.neutron.security_groups import Change
 from networker.drivers.neutron.translate import Json
+from networker.drivers.vip import allocated
 from networker.models import VIP, Amphora, LoadBalancer
 
 
 def plug(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> list[Amphora]:
     """Do what :meth:`NetworkDriver.plug_vip` says."""
-    return _Plugging(cloud, load_balancer, vip, vrrp.allocated(load_balancer)).run()
+    return _Plugging(cloud, load_balancer, vip, allocated(load_balancer)).run()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +159,9 @@ class _Plugging:
             "device_owner": naming.OWNER,
             "fixed_ips": [{"subnet_id": vip.subnet_id}],
             **vrrp.wanted(vip, ground.group["id"]),
+            # A port is made with groups of its own project only. The user's follow when
+            # all is settled.
+            "security_groups": [ground.group["id"]],
         }
         if vip.vnic_type != "normal":
             body["binding:vnic_type"] = vip.vnic_type

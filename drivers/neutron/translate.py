@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neutron's JSON as models, and how a VIP and its port tell of each other."""
+"""Neutron's JSON as models."""
 
 from __future__ import annotations
 
 import ipaddress
 from typing import Any
 
-import msgspec
-
-from networker.drivers import naming
 from networker.drivers.neutron.errors import Refused
+from networker.drivers.vip import describe
 from networker.models import (
     VIP,
-    AdditionalVIP,
     FixedIP,
     HostRoute,
     Interface,
@@ -124,61 +121,10 @@ def vip(wanted: VIP, data: Json, load_balancer_id: str) -> VIP:
 
     :raises Refused: the port does not have the network or addresses that the VIP names
     """
-    held = match(wanted, data)
-    if held is None:
+    described = describe(wanted, port(data), load_balancer_id)
+    if described is None:
         raise Refused(
             orig_msg=f"port {data['id']} does not have the network, subnet or addresses "
             "that the VIP names"
         )
-    first, *others = held
-    return msgspec.structs.replace(
-        wanted,
-        load_balancer_id=load_balancer_id,
-        ip_address=first.ip_address,
-        subnet_id=first.subnet_id,
-        network_id=data["network_id"],
-        port_id=data["id"],
-        octavia_owned=data["device_owner"] == naming.OWNER,
-        qos_policy_id=data.get("qos_policy_id"),
-        vnic_type=data.get("binding:vnic_type", "normal"),
-        additional=[
-            AdditionalVIP(
-                load_balancer_id=load_balancer_id,
-                ip_address=other.ip_address,
-                subnet_id=other.subnet_id,
-                network_id=data["network_id"],
-                port_id=data["id"],
-            )
-            for other in others
-        ],
-    )
-
-
-def match(wanted: VIP, data: Json) -> list[FixedIP] | None:
-    """Return a port's addresses in the order that a VIP names them, others after them.
-
-    :returns: None if the port is on another network or lacks one of them
-    """
-    if wanted.network_id not in (None, data["network_id"]):
-        return None
-    places = [_place(wanted), *map(_place, wanted.additional)]
-    left = fixed_ips(data)
-    chosen: dict[int, FixedIP] = {}
-    # Who names an address chooses first, and who names nothing chooses last.
-    for index in sorted(range(len(places)), key=lambda i: places[i].count(None)):
-        fitting = [ip for ip in left if _fits(ip, *places[index])]
-        if not fitting:
-            return None
-        chosen[index] = fitting[0]
-        left.remove(fitting[0])
-    return [chosen[index] for index in range(len(places))] + left
-
-
-def _place(one: VIP | AdditionalVIP) -> tuple[str | None, str | None]:
-    return one.ip_address or None, one.subnet_id or None
-
-
-def _fits(held: FixedIP, address: str | None, subnet_id: str | None) -> bool:
-    return (not address or same_address(held.ip_address, address)) and (
-        not subnet_id or held.subnet_id == subnet_id
-    )
+    return described

@@ -13,6 +13,7 @@ from networker.drivers.neutron import translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.translate import Json
+from networker.drivers.vip import match
 from networker.models import VIP, AdditionalVIP, LoadBalancer
 
 #: What the names of the amphorae's ports on a VIP's subnet begin with.
@@ -42,7 +43,7 @@ class Vips:
                 return None
             raise exceptions.PortNotFound(port_id=vip.port_id)
         ours = naming.vip_device(owner), naming.OWNER
-        if translate.match(vip, port) is None and ours == (
+        if match(vip, translate.port(port)) is None and ours == (
             port["device_id"],
             port["device_owner"],
         ):

@@ -8,30 +8,10 @@ from typing import Any
 
 import msgspec
 
-from networker import exceptions
 from networker.drivers import naming, rules
 from networker.drivers.neutron import translate
 from networker.drivers.neutron.translate import Json
-from networker.models import ALLOCATED, VIP, Amphora, LoadBalancer
-
-
-def allocated(load_balancer: LoadBalancer) -> list[Amphora]:
-    """Return the amphorae that take part, each once.
-
-    :raises InvalidRequest: one of them has no id or no server
-    """
-    found = {}
-    for index, amphora in enumerate(load_balancer.amphorae):
-        if amphora.status not in (None, ALLOCATED):
-            continue
-        for field in ("id", "compute_id"):
-            if not (getattr(amphora, field) or "").strip():
-                path = f"load_balancer.amphorae[{index}].{field}"
-                raise exceptions.InvalidRequest(
-                    f"plug_vip: {path} must not be empty", method="plug_vip"
-                )
-        found[amphora.id] = amphora
-    return list(found.values())
+from networker.models import VIP, Amphora
 
 
 def key(amphora: Amphora) -> str:

@@ -159,6 +159,11 @@ class Backdoor:
             groups.reconcile(tx, group_id, set(rules))
             return group_id
 
+    def delete_security_group(self, group_id: str) -> None:
+        """Delete a security group, which is taken from all ports."""
+        with self._database.write() as tx:
+            tx.execute("DELETE FROM security_groups WHERE id = ?", (group_id,))
+
 
 def _with_lists(row: sqlite3.Row, port: Port, names: dict[str, str]) -> dict[str, Any]:
     return {

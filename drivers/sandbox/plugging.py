@@ -10,14 +10,15 @@ import msgspec
 from networker import exceptions
 from networker.drivers import naming, rules
 from networker.drivers.sandbox import addresses, groups, ports, records, vips
-from networker.models import ALLOCATED, VIP, Amphora, FixedIP, LoadBalancer, Port
+from networker.drivers.vip import allocated
+from networker.models import VIP, Amphora, FixedIP, LoadBalancer, Port
 
 
 def plug(
     tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP
 ) -> list[Amphora]:
     """Do what :meth:`NetworkDriver.plug_vip` says."""
-    amphorae = _allocated(load_balancer)
+    amphorae = allocated(load_balancer)
     owner = load_balancer.id or ""
     vip = vips.describe(vip, ports.get(tx, vip.port_id or ""), owner)
     name = naming.vip_device(owner)
@@ -26,21 +27,6 @@ def plug(
     group_ids = [group_id, *vip.sg_ids]
     ports.set_groups(tx, vip.port_id or "", group_ids)
     return [_plug(tx, owner, vip, amphora, group_ids) for amphora in amphorae]
-
-
-def _allocated(load_balancer: LoadBalancer) -> list[Amphora]:
-    found = []
-    for index, amphora in enumerate(load_balancer.amphorae):
-        if amphora.status not in (None, ALLOCATED):
-            continue
-        for field in ("id", "compute_id"):
-            if not (getattr(amphora, field) or "").strip():
-                path = f"load_balancer.amphorae[{index}].{field}"
-                raise exceptions.InvalidRequest(
-                    f"plug_vip: {path} must not be empty", method="plug_vip"
-                )
-        found.append(amphora)
-    return found
 
 
 def _plug(

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import sqlite3
 
-import msgspec
-
 from networker import exceptions
 from networker.drivers import naming
+from networker.drivers import vip as vips
 from networker.drivers.sandbox import addresses, groups, ports, records
 from networker.drivers.sandbox.errors import Refused
 from networker.models import VIP, AdditionalVIP, FixedIP, LoadBalancer, Port
@@ -23,7 +22,7 @@ def allocate(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> V
     owner = load_balancer.id or ""
     _require_places(vip)
     port = _existing(tx, vip, owner)
-    if port is not None and _pair(vip, port) is None:
+    if port is not None and vips.match(vip, port) is None:
         if not vip.port_id:
             raise Refused(f"port {port.id} was made for it with other addresses")
         _remove_unfit(tx, port, owner)
@@ -50,29 +49,10 @@ def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP:
 
     :raises Refused: the port is not what the VIP names
     """
-    fixed_ips = _pair(vip, port)
-    if fixed_ips is None:
+    described = vips.describe(vip, port, load_balancer_id)
+    if described is None:
         raise Refused(f"port {port.id} does not have the addresses of the VIP")
-    first, *others = fixed_ips
-    return msgspec.structs.replace(
-        vip,
-        load_balancer_id=load_balancer_id,
-        ip_address=first.ip_address,
-        subnet_id=first.subnet_id,
-        network_id=port.network_id,
-        port_id=port.id,
-        octavia_owned=port.device_owner == naming.OWNER,
-        additional=[
-            AdditionalVIP(
-                load_balancer_id=load_balancer_id,
-                ip_address=other.ip_address,
-                subnet_id=other.subnet_id,
-                network_id=port.network_id,
-                port_id=port.id,
-            )
-            for other in others
-        ],
-    )
+    return described
 
 
 def _wanted(vip: VIP) -> list[FixedIP]:
@@ -84,31 +64,6 @@ def _wanted(vip: VIP) -> list[FixedIP]:
         )
         for place in places
     ]
-
-
-def _pair(vip: VIP, port: Port) -> list[FixedIP] | None:
-    """Return a port's addresses, those of the VIP first; None if one is missing."""
-    if vip.network_id and vip.network_id != port.network_id:
-        return None
-    wanted, left = _wanted(vip), list(port.fixed_ips)
-    chosen: dict[int, FixedIP] = {}
-    # Who names an address chooses before who names a subnet, and that before who does
-    # not care.
-    order = sorted(
-        enumerate(wanted), key=lambda w: (not w[1].ip_address, not w[1].subnet_id)
-    )
-    for index, one in order:
-        fits = [
-            held
-            for held in left
-            if one.subnet_id in (None, held.subnet_id)
-            and one.ip_address in (None, held.ip_address)
-        ]
-        if not fits:
-            return None
-        chosen[index] = fits[0]
-        left.remove(fits[0])
-    return [chosen[index] for index in range(len(wanted))] + left
 
 
 def _existing(tx: sqlite3.Connection, vip: VIP, owner: str) -> Port | None:
@@ -166,7 +121,9 @@ def _make(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> Port
         device_owner=naming.OWNER,
         admin_state_up=False,
         fixed_ips=_wanted(vip),
+        qos_policy_id=vip.qos_policy_id,
         security_group_ids=vip.sg_ids,
+        vnic_type=vip.vnic_type,
     )
     try:
         return ports.add(tx, port)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What drivers make of a VIP, its port, and the amphorae that carry it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from networker import exceptions
+from networker.drivers import naming
+from networker.models import (
+    ALLOCATED,
+    VIP,
+    AdditionalVIP,
+    Amphora,
+    FixedIP,
+    LoadBalancer,
+    Port,
+    same_address,
+)
+
+
+def allocated(load_balancer: LoadBalancer) -> list[Amphora]:
+    """Return the amphorae that take part, each once.
+
+    :raises InvalidRequest: one of them has no id or no server
+    """
+    found = {}
+    for index, amphora in enumerate(load_balancer.amphorae):
+        if amphora.status not in (None, ALLOCATED):
+            continue
+        for field in ("id", "compute_id"):
+            if not (getattr(amphora, field) or "").strip():
+                path = f"load_balancer.amphorae[{index}].{field}"
+                raise exceptions.InvalidRequest(
+                    f"plug_vip: {path} must not be empty", method="plug_vip"
+                )
+        found[amphora.id] = amphora
+    return list(found.values())
+
+
+def match(vip: VIP, port: Port) -> list[FixedIP] | None:
+    """Return a port's addresses in the order that a VIP names them, others after them.
+
+    :returns: None if the port is on another network or lacks one of them
+    """
+    if vip.network_id not in (None, port.network_id):
+        return None
+    places = [_place(vip), *map(_place, vip.additional)]
+    left = list(port.fixed_ips)
+    chosen: dict[int, FixedIP] = {}
+    # Who names an address chooses first, then who names a subnet, then the rest.
+    for index in sorted(range(len(places)), key=lambda i: _freedom(*places[i])):
+        fitting = [held for held in left if _fits(held, *places[index])]
+        if not fitting:
+            return None
+        chosen[index] = fitting[0]
+        left.remove(fitting[0])
+    return [chosen[index] for index in range(len(places))] + left
+
+
+def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP | None:
+    """Return a VIP with everything filled in that its port tells.
+
+    :returns: None if the port does not have the network or addresses that it names
+    """
+    held = match(vip, port)
+    if not held:
+        return None
+    first, *others = held
+    return msgspec.structs.replace(
+        vip,
+        load_balancer_id=load_balancer_id,
+        ip_address=first.ip_address,
+        subnet_id=first.subnet_id,
+        network_id=port.network_id,
+        port_id=port.id,
+        octavia_owned=port.device_owner == naming.OWNER,
+        qos_policy_id=port.qos_policy_id,
+        vnic_type=port.vnic_type,
+        additional=[
+            AdditionalVIP(
+                load_balancer_id=load_balancer_id,
+                ip_address=other.ip_address,
+                subnet_id=other.subnet_id,
+                network_id=port.network_id,
+                port_id=port.id,
+            )
+            for other in others
+        ],
+    )
+
+
+def _place(one: VIP | AdditionalVIP) -> tuple[str | None, str | None]:
+    return one.ip_address or None, one.subnet_id or None
+
+
+def _freedom(address: str | None, subnet_id: str | None) -> tuple[bool, bool]:
+    return address is None, subnet_id is None
+
+
+def _fits(held: FixedIP, address: str | None, subnet_id: str | None) -> bool:
+    return (not address or same_address(held.ip_address, address)) and (
+        not subnet_id or held.subnet_id == subnet_id
+    )

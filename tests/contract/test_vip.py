@@ -1,0 +1,537 @@
+# SPDX-License-Identifier: Apache-2.0
+"""allocate_vip, deallocate_vip, plug_vip, unplug_vip, update_vip: what they promise."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import msgspec
+import pytest
+
+from networker import exceptions
+from networker.drivers import naming
+from networker.drivers.base import NetworkDriver
+from networker.drivers.rules import Rule
+from networker.models import VIP, AdditionalVIP, Amphora, Listener, LoadBalancer
+from tests.contract.world import new_id, twice_at_once
+
+NOWHERE = "11111111-2222-4333-8444-555555555555"
+V4_RULES = {
+    Rule("IPv4", "tcp", 80),
+    Rule("IPv4", "tcp", 1025),
+    Rule("IPv4", "udp", 53),
+    Rule("IPv4", "112"),
+    Rule("IPv4", "51"),
+}
+
+
+def allocate(network: NetworkDriver, lb: LoadBalancer) -> VIP:
+    lb.vip = network.allocate_vip(lb)
+    return lb.vip
+
+
+def plug(network: NetworkDriver, lb: LoadBalancer) -> VIP:
+    vip = allocate(network, lb)
+    lb.amphorae = network.plug_vip(lb, vip)
+    return vip
+
+
+class TestAllocate:
+    def test_makes_a_port_that_says_what_it_is(self, network, world, balancer):
+        """The VIP's port has name, device, owner and project of the load balancer."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        port = world.port(vip.port_id)
+        assert port.name == f"octavia-lb-{lb.id}"
+        assert port.device_id == f"lb-{lb.id}"
+        assert port.device_owner == "Octavia"
+        assert port.project_id == world.project_id
+        assert port.admin_state_up is False
+        assert [ip.ip_address for ip in port.fixed_ips] == [vip.ip_address]
+        assert vip.octavia_owned is True
+        assert vip.load_balancer_id == lb.id
+        assert vip.subnet_id == world.vip_subnet_id
+        assert vip.network_id == world.vip_network_id
+
+    def test_again_returns_the_same_vip(self, network, world, balancer):
+        """A second call without a port id finds the first one's port."""
+        lb = balancer()
+        first = network.allocate_vip(lb)
+        second = network.allocate_vip(lb)
+        assert first == second
+        assert len(world.ports(name=naming.vip_port(lb.id))) == 1
+
+    def test_twice_at_once_makes_one_port(self, network, world, balancer):
+        """Two workers that run the same request end with one port."""
+        lb = balancer()
+        first, second = twice_at_once(network.allocate_vip, lb)
+        assert first == second
+        assert len(world.ports(name=naming.vip_port(lb.id))) == 1
+
+    def test_with_its_port_id_returns_it_unchanged(self, network, balancer):
+        """A VIP that was allocated before is the answer to itself."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        assert network.allocate_vip(lb) == vip
+
+    def test_gives_further_addresses(self, network, world, balancer):
+        """A VIP with an additional IPv6 subnet has an address of each on one port."""
+        vip = allocate(network, balancer(dual=True))
+        assert [more.subnet_id for more in vip.additional] == [world.vip_subnet6_id]
+        held = {ip.ip_address for ip in world.port(vip.port_id).fixed_ips}
+        assert held == {vip.ip_address, vip.additional[0].ip_address}
+        assert ":" in str(vip.additional[0].ip_address)
+
+    def test_finds_the_network_of_a_subnet(self, network, world, balancer):
+        """A VIP that names only a subnet is allocated on the subnet's network."""
+        lb = balancer()
+        lb.vip.network_id = None
+        assert allocate(network, lb).network_id == world.vip_network_id
+
+    def test_takes_an_address_of_a_network(self, network, world, balancer):
+        """A VIP that names only a network gets an address there."""
+        lb = balancer()
+        lb.vip.subnet_id = None
+        vip = allocate(network, lb)
+        assert vip.ip_address
+        assert vip.subnet_id in {world.vip_subnet_id, world.vip_subnet6_id}
+
+    def test_gives_the_address_that_is_wanted(self, network, world, balancer):
+        """A wanted address that is free becomes the VIP's."""
+        free = world.stranger(world.vip_network_id)
+        wanted = free.fixed_ips[0].ip_address
+        world.delete_port(free.id)
+        lb = balancer()
+        lb.vip.subnet_id = free.fixed_ips[0].subnet_id
+        lb.vip.ip_address = wanted
+        assert allocate(network, lb).ip_address == wanted
+
+    def test_says_when_the_address_is_taken(self, network, world, balancer):
+        """A wanted address of somebody else's port is VIPInUse, in the cloud's words."""
+        stranger = world.stranger(world.vip_network_id)
+        lb = balancer()
+        lb.vip.subnet_id = stranger.fixed_ips[0].subnet_id
+        lb.vip.ip_address = stranger.fixed_ips[0].ip_address
+        with pytest.raises(exceptions.VIPInUse) as caught:
+            network.allocate_vip(lb)
+        assert caught.value.ip_address == lb.vip.ip_address
+        assert lb.vip.ip_address in str(caught.value.orig_msg)
+        assert caught.value.orig_code == 409
+        assert isinstance(caught.value, exceptions.AllocateVIPException)
+
+    def test_refuses_an_address_outside_of_the_subnet(self, network, balancer):
+        """An address that the subnet does not have is AllocateVIPException."""
+        lb = balancer()
+        lb.vip.ip_address = "192.0.2.77"
+        with pytest.raises(exceptions.AllocateVIPException, match=r"192\.0\.2\.77"):
+            network.allocate_vip(lb)
+
+    def test_keeps_the_addresses_that_it_gave(self, network, world, balancer):
+        """A second call that wants another address is refused; the port is as it was."""
+        lb = balancer()
+        vip = network.allocate_vip(lb)
+        before = world.port(vip.port_id)
+        lb.vip.ip_address = str(ipaddress.ip_address(vip.ip_address) + 1)
+        with pytest.raises(exceptions.AllocateVIPException):
+            network.allocate_vip(lb)
+        assert world.port(vip.port_id) == before
+
+    def test_refuses_what_names_no_place(self, network, balancer):
+        """A VIP without port, subnet and network cannot be allocated."""
+        lb = balancer()
+        lb.vip.network_id = lb.vip.subnet_id = None
+        with pytest.raises(exceptions.AllocateVIPException, match="subnet"):
+            network.allocate_vip(lb)
+
+    def test_unknown_subnet_network_and_port(self, network, balancer):
+        """What does not exist is NotFound by its own class, with the id."""
+        lb = balancer()
+        lb.vip.subnet_id = NOWHERE
+        lb.vip.network_id = None
+        with pytest.raises(exceptions.SubnetNotFound) as caught:
+            network.allocate_vip(lb)
+        assert caught.value.subnet_id == NOWHERE
+        lb.vip = VIP(network_id=NOWHERE)
+        with pytest.raises(exceptions.NetworkNotFound) as missing:
+            network.allocate_vip(lb)
+        assert missing.value.network_id == NOWHERE
+        lb.vip = VIP(port_id=NOWHERE)
+        with pytest.raises(exceptions.PortNotFound) as lost:
+            network.allocate_vip(lb)
+        assert lost.value.port_id == NOWHERE
+
+    def test_repairs_its_own_lost_port(self, network, world, balancer):
+        """A failover finds the VIP's port deleted, and gets the address again."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        world.delete_port(vip.port_id)
+        again = network.allocate_vip(lb)
+        assert again.port_id != vip.port_id
+        assert again.ip_address == vip.ip_address
+        assert world.port(again.port_id).device_id == f"lb-{lb.id}"
+
+    def test_takes_over_a_users_port(self, network, world, balancer):
+        """A port that a user brought is the VIP's, and is not marked as ours."""
+        port = world.stranger(world.vip_network_id)
+        lb = balancer()
+        lb.vip = VIP(port_id=port.id)
+        vip = allocate(network, lb)
+        assert vip.port_id == port.id
+        assert vip.ip_address in {ip.ip_address for ip in port.fixed_ips}
+        assert vip.network_id == world.vip_network_id
+        assert vip.octavia_owned is False
+
+    def test_refuses_a_users_port_that_does_not_fit(self, network, world, balancer):
+        """A user's port without the wanted address is left alone and refused."""
+        port = world.stranger(world.vip_network_id)
+        lb = balancer()
+        lb.vip = VIP(
+            port_id=port.id,
+            network_id=world.vip_network_id,
+            subnet_id=world.vip_subnet_id,
+            ip_address="192.0.2.9",
+        )
+        with pytest.raises(exceptions.AllocateVIPException):
+            network.allocate_vip(lb)
+        assert world.port(port.id) == port
+
+
+class TestDeallocate:
+    def test_removes_the_port(self, network, world, balancer):
+        """After allocate and deallocate nothing is left, and again is no error."""
+        vip = allocate(network, balancer())
+        network.deallocate_vip(vip)
+        assert world.port(vip.port_id) is None
+        network.deallocate_vip(vip)
+        assert world.leftovers() == []
+
+    def test_twice_at_once(self, network, world, balancer):
+        """Two workers that run the same request both succeed."""
+        vip = plug(network, balancer())
+        assert twice_at_once(network.deallocate_vip, vip) == (None, None)
+        assert world.leftovers() == []
+
+    def test_cleans_up_what_is_still_plugged(self, network, world, balancer):
+        """Deallocating a plugged VIP removes group and VRRP ports too."""
+        lb = balancer()
+        network.deallocate_vip(plug(network, lb))
+        assert world.leftovers() == []
+        assert world.group_ids(naming.vip_device(lb.id)) == []
+
+    def test_needs_no_port_id(self, network, world, balancer):
+        """A VIP of which only the load balancer is known is found by it."""
+        lb = balancer()
+        allocate(network, lb)
+        network.deallocate_vip(VIP(load_balancer_id=lb.id))
+        assert world.leftovers() == []
+
+    def test_needs_no_load_balancer_id(self, network, world, balancer):
+        """A VIP of which only the port is known is cleaned up completely."""
+        vip = plug(network, balancer())
+        network.deallocate_vip(VIP(port_id=vip.port_id))
+        assert world.leftovers() == []
+
+    def test_needs_something(self, network):
+        """A VIP that names neither is VIPConfigurationNotFound."""
+        with pytest.raises(exceptions.VIPConfigurationNotFound):
+            network.deallocate_vip(VIP())
+
+    def test_keeps_a_users_port(self, network, world, balancer):
+        """A user's port survives, with the groups and addresses that it had."""
+        port = world.stranger(world.vip_network_id)
+        lb = balancer()
+        lb.vip = VIP(port_id=port.id)
+        vip = plug(network, lb)
+        network.unplug_vip(lb, vip)
+        network.deallocate_vip(vip)
+        after = world.port(port.id)
+        assert after.fixed_ips == port.fixed_ips
+        assert after.name == port.name
+        assert world.group_ids(naming.vip_device(lb.id)) == []
+
+    def test_refuses_while_a_server_uses_it(self, network, world, balancer):
+        """A VIP port that somebody attached to a server is VIPInUse, and stays."""
+        vip = allocate(network, balancer())
+        compute_id = world.servers[0].compute_id
+        world.occupy(vip.port_id, compute_id)
+        with pytest.raises(exceptions.VIPInUse):
+            network.deallocate_vip(vip)
+        assert world.port(vip.port_id).device_id == compute_id
+        world.delete_port(vip.port_id)
+
+
+class TestPlug:
+    def test_routes_the_vip_to_every_amphora(self, network, world, balancer):
+        """Each amphora has an attached VRRP port that may send from the VIP."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        plugged = network.plug_vip(lb, vip)
+        assert [amphora.id for amphora in plugged] == [a.id for a in lb.amphorae]
+        (group_id,) = world.group_ids(naming.vip_device(lb.id))
+        for amphora in plugged:
+            port = world.port(amphora.vrrp_port_id)
+            assert port.name == f"octavia-lb-vrrp-{amphora.id}"
+            assert port.device_id == amphora.compute_id
+            assert port.allowed_addresses == [vip.ip_address]
+            assert port.security_group_ids == [group_id]
+            assert port.get_subnet_id(amphora.vrrp_ip) == vip.subnet_id
+            assert (amphora.ha_ip, amphora.ha_port_id) == (vip.ip_address, vip.port_id)
+        assert world.port(vip.port_id).security_group_ids == [group_id]
+        assert world.rules(naming.vip_device(lb.id)) == V4_RULES
+
+    def test_keeps_what_it_knows_of_an_amphora(self, network, balancer):
+        """What the amphorae had besides is returned with them."""
+        lb = balancer(amphorae=1)
+        vip = allocate(network, lb)
+        (amphora,) = network.plug_vip(lb, vip)
+        before = msgspec.structs.asdict(lb.amphorae[0])
+        filled = {"vrrp_ip", "ha_ip", "vrrp_port_id", "ha_port_id"}
+        after = msgspec.structs.asdict(amphora)
+        assert {k for k in after if after[k] != before[k]} == filled
+
+    def test_again_changes_nothing(self, network, world, balancer):
+        """A second call returns the same and makes no second port or group."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        first = network.plug_vip(lb, vip)
+        ports = sorted(p.id for p in world.ports(network_id=world.vip_network_id))
+        assert network.plug_vip(lb, vip) == first
+        now = sorted(p.id for p in world.ports(network_id=world.vip_network_id))
+        assert now == ports
+        assert len(world.group_ids(naming.vip_device(lb.id))) == 1
+
+    def test_twice_at_once(self, network, world, balancer):
+        """Two workers that run the same request end with one group and one port each."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        first, second = twice_at_once(network.plug_vip, lb, vip)
+        assert first == second
+        (group_id,) = world.group_ids(naming.vip_device(lb.id))
+        for amphora in first:
+            (port,) = world.ports(name=naming.vrrp_port(amphora.id))
+            assert port.id == amphora.vrrp_port_id
+            assert port.device_id == amphora.compute_id
+            assert port.security_group_ids == [group_id]
+        assert world.rules(naming.vip_device(lb.id)) == V4_RULES
+
+    def test_serves_both_families(self, network, world, balancer):
+        """An additional IPv6 address is paired and ruled as the IPv4 one."""
+        lb = balancer(amphorae=1, dual=True)
+        vip = allocate(network, lb)
+        (amphora,) = network.plug_vip(lb, vip)
+        pairs = set(world.port(amphora.vrrp_port_id).allowed_addresses)
+        assert pairs == {vip.ip_address, vip.additional[0].ip_address}
+        v6 = {Rule("IPv6", rule.protocol, rule.port) for rule in V4_RULES}
+        assert world.rules(naming.vip_device(lb.id)) == V4_RULES | v6
+
+    def test_a_single_amphora_needs_no_vrrp(self, network, world, balancer):
+        """Topology SINGLE gets no rules for VRRP and AH."""
+        lb = balancer(amphorae=1, topology="SINGLE")
+        plug(network, lb)
+        vrrp = {Rule("IPv4", "112"), Rule("IPv4", "51")}
+        assert world.rules(naming.vip_device(lb.id)) == V4_RULES - vrrp
+
+    def test_sets_the_users_groups_too(self, network, world, balancer):
+        """With sg_ids both ports have them, and listeners need no rules of ours."""
+        lb = balancer(amphorae=1)
+        own = world.make_group(naming.vip_device(new_id()))
+        vip = allocate(network, lb)
+        vip.sg_ids = [own]
+        (amphora,) = network.plug_vip(lb, vip)
+        (group_id,) = world.group_ids(naming.vip_device(lb.id))
+        for port_id in (amphora.vrrp_port_id, vip.port_id):
+            held = world.port(port_id).security_group_ids
+            assert sorted(held) == sorted([group_id, own])
+        listened = {Rule("IPv4", "tcp", 80), Rule("IPv4", "udp", 53)}
+        assert world.rules(naming.vip_device(lb.id)) == V4_RULES - listened
+        network.unplug_vip(lb, vip)
+        network.deallocate_vip(vip)
+        world.delete_group(own)
+
+    def test_skips_amphorae_that_do_not_take_part(self, network, world, balancer):
+        """A DELETED amphora gets no port and is not returned."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        lb.amphorae[0].status = "DELETED"
+        plugged = network.plug_vip(lb, vip)
+        assert [amphora.id for amphora in plugged] == [lb.amphorae[1].id]
+        assert world.ports(name=naming.vrrp_port(lb.amphorae[0].id)) == []
+
+    def test_undoes_everything_when_one_server_is_missing(
+        self, network, world, balancer
+    ):
+        """An unknown server is AmphoraNotFound and leaves no port, group or rule."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        before = world.port(vip.port_id)
+        lb.amphorae[1].compute_id = NOWHERE
+        with pytest.raises(exceptions.AmphoraNotFound) as caught:
+            network.plug_vip(lb, vip)
+        assert caught.value.compute_id == NOWHERE
+        for amphora in lb.amphorae:
+            assert world.ports(name=naming.vrrp_port(amphora.id)) == []
+        assert world.group_ids(naming.vip_device(lb.id)) == []
+        after = world.port(vip.port_id)
+        assert after.security_group_ids == before.security_group_ids
+
+    def test_needs_the_vips_port(self, network, balancer):
+        """A VIP whose port does not exist is PortNotFound."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        gone = msgspec.structs.replace(vip, port_id=NOWHERE)
+        with pytest.raises(exceptions.PortNotFound) as caught:
+            network.plug_vip(lb, gone)
+        assert caught.value.port_id == NOWHERE
+
+    def test_needs_a_server_for_each_amphora(self, network, world, balancer):
+        """An amphora without a server is refused with the path to it."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        lb.amphorae[1].compute_id = None
+        path = r"load_balancer\.amphorae\[1\]\.compute_id"
+        with pytest.raises(exceptions.InvalidRequest, match=path):
+            network.plug_vip(lb, vip)
+        assert world.ports(name=naming.vrrp_port(lb.amphorae[0].id)) == []
+
+
+class TestUnplug:
+    def test_removes_the_vrrp_ports(self, network, world, balancer):
+        """After unplugging, the servers have what they had before, and again is fine."""
+        lb = balancer()
+        servers = [amphora.compute_id for amphora in lb.amphorae]
+        before = [sorted(p.id for p in world.ports(device_id=s)) for s in servers]
+        vip = plug(network, lb)
+        network.unplug_vip(lb, vip)
+        after = [sorted(p.id for p in world.ports(device_id=s)) for s in servers]
+        assert after == before
+        for amphora in lb.amphorae:
+            assert world.port(amphora.vrrp_port_id) is None
+        assert world.port(vip.port_id) is not None
+        network.unplug_vip(lb, vip)
+
+    def test_twice_at_once(self, network, world, balancer):
+        """Two workers that run the same request both succeed."""
+        lb = balancer()
+        vip = plug(network, lb)
+        assert twice_at_once(network.unplug_vip, lb, vip) == (None, None)
+        for amphora in lb.amphorae:
+            assert world.port(amphora.vrrp_port_id) is None
+
+    def test_can_be_plugged_again(self, network, world, balancer):
+        """Plug, unplug and plug ends plugged."""
+        lb = balancer(amphorae=1)
+        vip = plug(network, lb)
+        network.unplug_vip(lb, vip)
+        (amphora,) = network.plug_vip(lb, vip)
+        assert world.port(amphora.vrrp_port_id).device_id == amphora.compute_id
+
+    def test_tolerates_half_built_amphorae(self, network, world, balancer):
+        """An amphora without server and one never plugged do not stop the others."""
+        lb = balancer(amphorae=1)
+        vip = plug(network, lb)
+        lb.amphorae += [Amphora(id=new_id()), Amphora(id=new_id(), compute_id=NOWHERE)]
+        network.unplug_vip(lb, vip)
+        assert world.port(lb.amphorae[0].vrrp_port_id) is None
+
+    def test_finds_ports_without_their_ids(self, network, world, balancer):
+        """A controller that lost the answer of plug_vip can still undo it."""
+        lb = balancer()
+        vip = allocate(network, lb)
+        plugged = network.plug_vip(lb, vip)
+        network.unplug_vip(lb, vip)
+        assert [world.port(amphora.vrrp_port_id) for amphora in plugged] == [None] * 2
+
+    def test_says_when_the_subnet_is_gone(self, network, balancer):
+        """Nothing plugged and no such subnet is PluggedVIPNotFound."""
+        lb = balancer(amphorae=1)
+        gone = VIP(port_id=NOWHERE, subnet_id=NOWHERE, network_id=NOWHERE)
+        with pytest.raises(exceptions.PluggedVIPNotFound):
+            network.unplug_vip(lb, gone)
+
+
+class TestUpdate:
+    def test_follows_the_listeners(self, network, world, balancer):
+        """Rules of new listeners come, those of deleted ones go, CIDRs are honoured."""
+        lb = balancer(amphorae=0, topology="SINGLE")
+        plug(network, lb)
+        lb.listeners = [
+            Listener(
+                id=new_id(),
+                protocol="TCP",
+                protocol_port=443,
+                peer_port=1026,
+                allowed_cidrs=["198.51.100.7/24", "2001:DB8::/32", "203.0.113.5/32"],
+            ),
+            Listener(
+                id=new_id(),
+                protocol="TCP",
+                protocol_port=8080,
+                provisioning_status="PENDING_DELETE",
+            ),
+        ]
+        wanted = {
+            Rule("IPv4", "tcp", 443, "198.51.100.0/24"),
+            Rule("IPv4", "tcp", 443, "203.0.113.5/32"),
+            Rule("IPv4", "tcp", 1026),
+        }
+        for _ in range(2):
+            network.update_vip(lb)
+            assert world.rules(naming.vip_device(lb.id)) == wanted
+
+    def test_twice_at_once(self, network, world, balancer):
+        """Two updates of one load balancer do not fail each other."""
+        lb = balancer(amphorae=0, topology="SINGLE")
+        plug(network, lb)
+        lb.listeners = [
+            Listener(id=new_id(), protocol="TCP", protocol_port=port)
+            for port in range(8000, 8005)
+        ]
+        twice_at_once(network.update_vip, lb)
+        ports = {rule.port for rule in world.rules(naming.vip_device(lb.id))}
+        assert ports == set(range(8000, 8005))
+
+    def test_needs_a_plugged_vip(self, network, balancer):
+        """Without a security group there is nothing to update."""
+        lb = balancer()
+        allocate(network, lb)
+        with pytest.raises(exceptions.PluggedVIPNotFound) as caught:
+            network.update_vip(lb)
+        assert caught.value.load_balancer_id == lb.id
+
+    def test_refuses_a_bad_cidr(self, network, world, balancer):
+        """A CIDR that is none is named, and the rules stay as they are."""
+        lb = balancer(amphorae=0)
+        plug(network, lb)
+        lb.listeners[0].allowed_cidrs = ["10.0.0.0/99"]
+        with pytest.raises(exceptions.InvalidRequest, match=r"10\.0\.0\.0/99"):
+            network.update_vip(lb)
+        assert world.rules(naming.vip_device(lb.id)) == V4_RULES
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "path"),
+    [
+        ("allocate_vip", [LoadBalancer(vip=VIP())], "load_balancer.id"),
+        ("allocate_vip", [LoadBalancer(id="x")], "load_balancer.vip"),
+        ("plug_vip", [LoadBalancer(id=""), VIP(port_id="x")], "load_balancer.id"),
+        ("plug_vip", [LoadBalancer(id="x"), VIP()], "vip.port_id"),
+        ("unplug_vip", [LoadBalancer(), VIP()], "load_balancer.id"),
+        ("update_vip", [LoadBalancer(vip=VIP())], "load_balancer.id"),
+    ],
+)
+def test_empty_ids_are_refused(network, method, arguments, path):
+    """An id that is needed and empty is refused with its path."""
+    with pytest.raises(exceptions.InvalidRequest, match=path):
+        getattr(network, method)(*arguments)
+
+
+def test_additional_address_without_place_is_refused(network, balancer):
+    """An additional VIP that names neither subnet nor address cannot be made."""
+    lb = balancer()
+    lb.vip.additional = [AdditionalVIP()]
+    with pytest.raises(exceptions.AllocateVIPException, match="neither"):
+        network.allocate_vip(lb)
+    lb.vip.additional = [AdditionalVIP(subnet_id=lb.vip.subnet_id)]
+    lb.vip.subnet_id = None
+    with pytest.raises(exceptions.AllocateVIPException, match="neither"):
+        network.allocate_vip(lb)

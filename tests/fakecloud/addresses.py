@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the ports of a fake cloud get their addresses: Neutron's IPAM."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import random
+from collections.abc import Iterator
+
+from tests.fakecloud.state import Json, State, neutron_fault
+
+#: Among how many of the first free addresses of a subnet Neutron chooses.
+_WINDOW = 1000
+
+
+def allocate(state: State, port: Json, wanted: list[Json] | None) -> None:
+    """Give addresses to a port that is in the state already.
+
+    :param wanted: subnets, addresses or both; None for one address of each IP version
+    """
+    if wanted is None:
+        for version in (4, 6):
+            subnets = _subnets(state, port["network_id"], version)
+            if subnets:
+                _hold(port, *_free(state, port["network_id"], subnets))
+        return
+    # All are looked at before the first one is taken.
+    places = [(_place(state, port["network_id"], one), one) for one in wanted]
+    for subnet, one in places:
+        if "ip_address" not in one:
+            _hold(port, *_free(state, port["network_id"], [subnet]))
+            continue
+        if one["ip_address"] in _taken(state, subnet):
+            text = "IP address {} already allocated in subnet {}"
+            text = text.format(one["ip_address"], subnet["id"])
+            raise neutron_fault(409, "IpAddressAlreadyAllocated", text)
+        _hold(port, subnet, one["ip_address"])
+
+
+def change(state: State, port: Json, wanted: list[Json]) -> None:
+    """Give other addresses to a port; those that are still wanted are kept."""
+    named = {one.get("ip_address") for one in wanted}
+    kept = [ip for ip in port["fixed_ips"] if ip["ip_address"] in named]
+    left = [ip for ip in port["fixed_ips"] if ip not in kept]
+    held = {ip["ip_address"] for ip in kept}
+    new = [one for one in wanted if one.get("ip_address") not in held]
+    added = []
+    for one in new:
+        same = [ip for ip in left if ip["subnet_id"] == one.get("subnet_id")]
+        if "ip_address" in one or not same:
+            added.append(one)
+        else:
+            left.remove(same[0])
+            kept.append(same[0])
+    before = port["fixed_ips"]
+    port["fixed_ips"] = kept
+    try:
+        allocate(state, port, added)
+    except BaseException:
+        port["fixed_ips"] = before
+        raise
+
+
+def _subnets(state: State, network_id: str, version: int | None = None) -> list[Json]:
+    found = [s for s in state.subnets.values() if s["network_id"] == network_id]
+    found = [s for s in found if version in (None, s["ip_version"])]
+    return sorted(found, key=lambda subnet: str(subnet["id"]))
+
+
+def _hold(port: Json, subnet: Json, address: str) -> None:
+    held = [
+        *port["fixed_ips"],
+        {"subnet_id": subnet["id"], "ip_address": address},
+    ]
+    # The database's order.
+    port["fixed_ips"] = sorted(held, key=lambda ip: str(ip["ip_address"]))
+
+
+def _taken(state: State, subnet: Json) -> set[str]:
+    return {
+        ip["ip_address"]
+        for port in state.ports.values()
+        for ip in port["fixed_ips"]
+        if ip["subnet_id"] == subnet["id"]
+    }
+
+
+def _free(state: State, network_id: str, subnets: list[Json]) -> tuple[Json, str]:
+    for subnet in subnets:
+        taken = _taken(state, subnet)
+        free = (one for one in _pool(subnet) if one not in taken)
+        window = list(itertools.islice(free, _WINDOW))
+        if window:
+            return subnet, random.choice(window)
+    text = f"No more IP addresses available on network {network_id}."
+    raise neutron_fault(409, "IpAddressGenerationFailure", text)
+
+
+def _pool(subnet: Json) -> Iterator[str]:
+    block = ipaddress.ip_network(subnet["cidr"])
+    for pool in subnet["allocation_pools"]:
+        first, last = (int(ipaddress.ip_address(pool[end])) for end in ("start", "end"))
+        for number in range(first - int(block[0]), last - int(block[0]) + 1):
+            yield str(block[number])
+
+
+def _place(state: State, network_id: str, wanted: Json) -> Json:
+    """Return the subnet in which an address is wanted."""
+    subnets = _subnets(state, network_id)
+    if not subnets:
+        raise _invalid("IP allocation requires subnets for network")
+    address = wanted.get("ip_address")
+    if "subnet_id" in wanted:
+        subnet = state.subnets.get(wanted["subnet_id"])
+        if subnet is None:
+            text = f"Subnet {wanted['subnet_id']} could not be found."
+            raise neutron_fault(404, "SubnetNotFound", text)
+        if subnet not in subnets:
+            raise _invalid(
+                f"Failed to create port on network {network_id}, because fixed_ips "
+                f"included invalid subnet {subnet['id']}"
+            )
+        if address is not None and not _usable(subnet, address):
+            text = f"IP address {address} is not a valid IP for the specified subnet."
+            raise neutron_fault(400, "InvalidIpForSubnet", text)
+        return subnet
+    if address is None:
+        raise _invalid("IP allocation requires subnet_id or ip_address")
+    for subnet in subnets:
+        if _usable(subnet, address):
+            return subnet
+    text = (
+        f"IP address {address} is not a valid IP for any of the subnets on the "
+        "specified network."
+    )
+    raise neutron_fault(400, "InvalidIpForNetwork", text)
+
+
+def _invalid(why: str) -> Exception:
+    text = f"Invalid input for operation: {why}."
+    return neutron_fault(400, "InvalidInput", text)
+
+
+def _usable(subnet: Json, text: str) -> bool:
+    block = ipaddress.ip_network(subnet["cidr"])
+    address = ipaddress.ip_address(text)
+    if address not in block:
+        return False
+    ends = (block.network_address, block.broadcast_address)
+    return block.version == 6 or address not in ends

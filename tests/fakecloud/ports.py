@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ports of a fake cloud: made, changed, deleted, bound to servers."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+import uuid
+from collections.abc import Sequence
+
+from tests.fakecloud import addresses, attributes
+from tests.fakecloud.groups import Groups
+from tests.fakecloud.state import (
+    DOMAIN,
+    SERVICE,
+    Json,
+    Server,
+    State,
+    neutron_fault,
+    now,
+)
+
+_UNBOUND: Json = {
+    "binding:host_id": "",
+    "binding:vif_type": "unbound",
+    "binding:vif_details": {},
+}
+_BOUND: Json = {
+    "binding:host_id": "lab-compute",
+    "binding:vif_type": "ovs",
+    "binding:vif_details": {
+        "connectivity": "l2",
+        "port_filter": True,
+        "ovs_hybrid_plug": False,
+        "ovs_create_tap": True,
+        "datapath_type": "system",
+        "bridge_name": "br-int",
+        "bound_drivers": {"0": "openvswitch"},
+    },
+}
+
+#: A port of which nothing is asked.
+_NEW: Json = {
+    "name": "",
+    "description": "",
+    "admin_state_up": True,
+    "status": "DOWN",
+    "device_id": "",
+    "device_owner": "",
+    "extra_dhcp_opts": [],
+    "binding:vnic_type": "normal",
+    "binding:profile": {},
+    "port_security_enabled": True,
+    "qos_policy_id": None,
+    "qos_network_policy_id": None,
+    "dns_name": "",
+    "tags": [],
+    "revision_number": 1,
+    **_UNBOUND,
+}
+
+
+def not_found(port_id: str) -> Exception:
+    """Return Neutron's refusal of a port that it does not know."""
+    text = f"Port {port_id} could not be found."
+    return neutron_fault(404, "PortNotFound", text)
+
+
+def bind(port: Json, server: Server) -> None:
+    """Make a port a server's, as Nova and the agent do in several updates."""
+    port.update(copy.deepcopy(_BOUND))
+    port["device_id"] = server.id
+    port["device_owner"] = "compute:nova"
+    port["dns_name"] = server.name
+    port["status"] = "ACTIVE" if port["admin_state_up"] else "DOWN"
+    _revise(port, 5 if port["admin_state_up"] else 3)
+
+
+def unbind(port: Json) -> None:
+    """Take a port from its server."""
+    port.update(copy.deepcopy(_UNBOUND))
+    port["device_id"] = port["device_owner"] = port["dns_name"] = ""
+    port["status"] = "DOWN"
+    _revise(port)
+
+
+def show(port: Json) -> Json:
+    """Return a port as the API shows it, with what follows from its addresses."""
+    shown = copy.deepcopy(port)
+    shown["tenant_id"] = port["project_id"]
+    shown["dns_assignment"] = []
+    for ip in port["fixed_ips"]:
+        name = "host-" + re.sub(r"[.:]+", "-", ip["ip_address"]).strip("-")
+        host = port["dns_name"] or name
+        one = {"ip_address": ip["ip_address"], "hostname": host}
+        shown["dns_assignment"].append(one | {"fqdn": f"{host}.{DOMAIN}"})
+    return shown
+
+
+class Ports:
+    """The operations on ports."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._groups = Groups(state)
+
+    def create(self, bodies: Sequence[Json]) -> list[Json]:
+        """Make ports, all or none."""
+        wanted = [attributes.port_to_make(body) for body in bodies]
+        for one in wanted:
+            one["project_id"] = one.get("project_id", one.get("tenant_id", SERVICE))
+            owner = one["project_id"]
+            present = [
+                p for p in self._state.ports.values() if p["project_id"] == owner
+            ]
+            self._state.check_quota("port", owner, len(present), len(wanted))
+            _authorize(one, one["project_id"], "create_port")
+        made: list[Json] = []
+        try:
+            for one in wanted:
+                made.append(self._insert(one))
+                addresses.allocate(self._state, made[-1], one.get("fixed_ips"))
+            for port, one in zip(made, wanted, strict=True):
+                self._finish(port, one)
+        except BaseException:
+            for port in made:
+                del self._state.ports[port["id"]]
+            raise
+        return made
+
+    def _insert(self, wanted: Json) -> Json:
+        network_id = wanted["network_id"]
+        if network_id not in self._state.networks:
+            text = f"Network {network_id} could not be found."
+            raise neutron_fault(404, "NetworkNotFound", text)
+        # Addresses, groups and pairs follow.
+        given = {name: value for name, value in wanted.items() if name in _NEW}
+        port = copy.deepcopy(_NEW) | given
+        port["id"] = str(uuid.uuid4())
+        port["created_at"] = port["updated_at"] = now()
+        port["network_id"] = network_id
+        port["project_id"] = wanted["project_id"]
+        port["mac_address"] = wanted.get("mac_address") or self._new_mac(network_id)
+        port |= {"fixed_ips": [], "security_groups": [], "allowed_address_pairs": []}
+        self._check_mac(port, port["mac_address"])
+        self._state.ports[port["id"]] = port
+        return port
+
+    def _finish(self, port: Json, wanted: Json) -> None:
+        owner = port["project_id"]
+        self._check_policy(port["qos_policy_id"])
+        groups = wanted.get("security_groups")
+        if groups is None:
+            groups = [self._groups.default(owner)["id"]]
+        self._groups.check(groups, owner)
+        port["security_groups"] = sorted(groups)
+        port["allowed_address_pairs"] = _pairs(port, wanted)
+
+    def update(self, port_id: str, body: Json, revision: int | None) -> Json:
+        """Change a port, or leave it as it is if anything is refused."""
+        wanted = attributes.port_to_change(body)
+        port = self.get(port_id)
+        _authorize(wanted, port["project_id"], "update_port")
+        before = copy.deepcopy(port)
+        try:
+            self._change(port, wanted)
+            check_revision(before, revision)
+        except BaseException:
+            port.clear()
+            port.update(before)
+            raise
+        # Neutron writes address pairs anew even if they are the same.
+        if port != before or wanted.get("allowed_address_pairs"):
+            _revise(port)
+        return port
+
+    def _change(self, port: Json, wanted: Json) -> None:
+        wanted = dict(wanted)
+        if wanted.get("mac_address", port["mac_address"]) != port["mac_address"]:
+            self._check_mac(port, wanted["mac_address"])
+        if "fixed_ips" in wanted:
+            addresses.change(self._state, port, wanted.pop("fixed_ips"))
+        self._check_policy(wanted.get("qos_policy_id"))
+        if "security_groups" in wanted:
+            # Only the creation of a port looks at whose groups they are.
+            self._groups.check(wanted["security_groups"], None)
+            wanted["security_groups"] = sorted(wanted["security_groups"])
+        if "allowed_address_pairs" in wanted:
+            wanted["allowed_address_pairs"] = _pairs(port, wanted)
+        port.update(wanted)
+
+    def delete(self, port_id: str, revision: int | None) -> None:
+        """Delete a port, which takes it from its server."""
+        check_revision(self.get(port_id), revision)
+        del self._state.ports[port_id]
+        for server in self._state.servers.values():
+            if port_id in server.port_ids:
+                server.port_ids.remove(port_id)
+
+    def get(self, port_id: str) -> Json:
+        """Return a port."""
+        port = self._state.ports.get(port_id)
+        if port is None:
+            raise not_found(port_id)
+        return port
+
+    def _check_mac(self, port: Json, mac: str) -> None:
+        if mac in self._macs(port["network_id"]):
+            text = "Unable to complete operation for network {}. The mac address {} is "
+            text = (text + "in use.").format(port["network_id"], mac)
+            raise neutron_fault(409, "MacAddressInUse", text)
+
+    def _macs(self, network_id: str) -> set[str]:
+        ports = self._state.ports.values()
+        return {p["mac_address"] for p in ports if p["network_id"] == network_id}
+
+    def _new_mac(self, network_id: str) -> str:
+        while True:
+            tail = [f"{random.randrange(256):02x}" for _ in range(3)]
+            mac = ":".join(["fa", "16", "3e", *tail])
+            if mac not in self._macs(network_id):
+                return mac
+
+    def _check_policy(self, policy_id: str | None) -> None:
+        if policy_id is not None and policy_id not in self._state.policies:
+            text = f"QoS policy {policy_id} could not be found."
+            raise neutron_fault(404, "QosPolicyNotFound", text)
+
+
+def check_revision(resource: Json, revision: int | None) -> None:
+    """Refuse if a resource does not have the revision that a request names."""
+    current = resource["revision_number"]
+    if revision not in (None, current):
+        text = f"Constrained to {revision}, but current revision is {current}"
+        raise neutron_fault(412, "RevisionNumberConstraintFailed", text)
+
+
+def _authorize(wanted: Json, project_id: str, rule: str) -> None:
+    if wanted.get("qos_policy_id") and project_id != SERVICE:
+        text = f"(rule:{rule} and rule:{rule}:qos_policy_id) is disallowed by policy"
+        raise neutron_fault(403, "PolicyNotAuthorized", text)
+
+
+def _pairs(port: Json, wanted: Json) -> list[Json]:
+    pairs: list[Json] = wanted.get("allowed_address_pairs", [])
+    return [{"mac_address": port["mac_address"], **pair} for pair in pairs]
+
+
+def _revise(port: Json, times: int = 1) -> None:
+    port["revision_number"] += times
+    port["updated_at"] = now()

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``networker``, the command, against a sandbox over the in-memory bus."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from networker import cli
+from networker.drivers.sandbox.driver import SandboxDriver
+from networker.rpc.server import Server
+from networker.testing import processes
+
+NOWHERE = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write a configuration of a sandbox on the in-memory bus."""
+    return processes.write(
+        tmp_path / "networker.conf",
+        {
+            "DEFAULT": {"transport_url": "fake:/"},
+            "networker": {"topic": tmp_path.name},
+            "sandbox": {"database": tmp_path / "sandbox.sqlite"},
+        },
+    )
+
+
+@pytest.fixture
+def sandbox(config):
+    """Serve the sandbox of that configuration."""
+    conf = processes.configuration(config)
+    driver = SandboxDriver(conf)
+    server = Server(conf, driver)
+    server.start()
+    yield driver
+    server.stop()
+
+
+@pytest.fixture
+def run(config, capsys):
+    """Run the command; return its exit code and what it printed."""
+
+    def command(*arguments):
+        handlers = logging.root.handlers[:]
+        code: int | str
+        try:
+            code = cli.main(["--config-file", str(config), *map(str, arguments)])
+        except SystemExit as exited:
+            code = exited.code or 0
+        finally:
+            logging.root.handlers[:] = handlers
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
+
+
+def test_help_teaches(run):
+    """Without a command, and with --help, the commands are explained."""
+    for arguments in ((), ("--help",)):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "call plug_vip" in out
+        assert "sandbox show" in out
+    code, out, _ = run("call", "unplug_network", "--help")
+    assert "--compute-id" in out
+    assert "only the interface with this address; all if None" in " ".join(out.split())
+    assert "AmphoraNotFound" in out
+
+
+def test_a_model_is_a_table_or_json(run, sandbox):
+    """A look-up prints fields, in whatever format is wanted."""
+    (network,) = [n for n in sandbox.networks() if n.name == "vip-net"]
+    code, out, _ = run("call", "get_network", "--network-id", network.id)
+    assert code == 0
+    assert "| mtu" in out
+    code, out, _ = run("call", "get_network", "--network-id", network.id, "-f", "json")
+    assert json.loads(out)["subnets"] == network.subnets
+
+
+def test_models_are_given_as_json_or_in_a_file(run, sandbox, tmp_path):
+    """A VIP is allocated from a file and deallocated with JSON."""
+    (network,) = [n for n in sandbox.networks() if n.name == "vip-net"]
+    lb = {"id": "lb-1", "vip": {"network_id": network.id}}
+    (tmp_path / "lb.json").write_text(json.dumps(lb))
+    path = f"@{tmp_path / 'lb.json'}"
+    code, out, _ = run("call", "allocate_vip", "--load-balancer", path, "-f", "json")
+    vip = json.loads(out)
+    assert code == 0
+    assert sandbox.ports(id=vip["port_id"])
+    code, out, _ = run("call", "deallocate_vip", "--vip", json.dumps(vip))
+    assert (code, out) == (0, "")
+    assert not sandbox.ports(id=vip["port_id"])
+
+
+def test_rows_are_a_table(run, sandbox):
+    """A list prints a row for each result."""
+    compute_id = sandbox.servers()["amphora-0"]
+    code, out, _ = run("call", "get_plugged_networks", "--compute-id", compute_id)
+    assert code == 0
+    assert "fixed_ips" in out
+    assert "10.90.0.1" in out
+
+
+def test_a_cast_prints_nothing(run, sandbox):
+    """With --cast the request is sent and no answer awaited."""
+    code, out, _ = run("call", "get_port", "--port-id", NOWHERE, "--cast")
+    assert code == 0
+    assert out.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["call", "get_port", "--port-id", NOWHERE], 1, "PortNotFound: port 1111"),
+        (["call", "get_port", "--port-id", ""], 2, "port_id must not be empty"),
+        (["call", "get_port"], 2, "--port-id"),
+        (["call", "deallocate_vip", "--vip", "{"], 2, "not JSON"),
+        (["call", "deallocate_vip", "--vip", '{"port_id": 5}'], 2, "$.port_id"),
+        (["call", "deallocate_vip", "--vip", "@/none"], 2, "/none: No such file"),
+        (["call", "get_rich"], 2, "call get_port"),
+        (["sandbox", "show", "unicorns"], 2, "unicorns"),
+    ],
+)
+def test_what_is_wrong_is_one_line(run, sandbox, arguments, code, text):
+    """Exit code and message say what was wrong; there is no traceback."""
+    returned, out, err = run(*arguments)
+    assert returned == code
+    assert text in out + err
+    assert "Traceback" not in err
+
+
+def test_a_missing_configuration_is_named(config, capsys):
+    """A configuration file that does not exist is a wrong usage."""
+    with pytest.raises(SystemExit) as exited:
+        cli.main(["--config-file", "/none.conf", "config", "check"])
+    assert exited.value.code == 2
+    assert "/none.conf" in capsys.readouterr().err
+
+
+def test_config_check_says_what_it_checked(run, config):
+    """A good configuration is confirmed, a wrong one refused."""
+    code, out, _ = run("config", "check")
+    assert code == 0
+    assert "driver sandbox: ready" in out
+    config.write_text(config.read_text() + "\n[networker]\ndriver = nope\n")
+    code, _, err = run("config", "check")
+    assert code == 2
+    assert "installed are neutron, sandbox" in err
+
+
+def test_driver_list(run):
+    """The installed drivers are listed."""
+    code, out, _ = run("driver", "list", "-f", "json")
+    assert code == 0
+    assert {row["name"] for row in json.loads(out)} == {"neutron", "sandbox"}
+
+
+def test_sandbox_show(run, sandbox):
+    """Every kind of thing in the sandbox can be seen."""
+    code, out, _ = run("sandbox", "show", "servers", "-f", "json")
+    assert code == 0
+    assert {row["name"] for row in json.loads(out)} == set(sandbox.servers())
+    for kind in ("networks", "subnets", "ports", "security_groups"):
+        code, out, _ = run("sandbox", "show", kind)
+        assert code == 0
+
+
+def test_the_demo_verifies_itself(run):
+    """The demo runs on the in-process bus and ends with everything verified."""
+    code, out, _ = run("demo", "--bus", "memory", "--latency", "0")
+    assert code == 0
+    assert "every step was verified" in out
+    assert "security group lb-" in out
+    assert out.count("worker ") >= 10
+
+
+def test_the_demo_crosses_rabbitmq(run, broker):
+    """Where RabbitMQ is installed, the demo has worker processes behind it."""
+    code, out, _ = run("demo", "--bus", "rabbitmq")
+    assert code == 0
+    assert "two worker processes" in out
+    assert "every step was verified" in out

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``networker-worker`` as an operator runs it: processes, signals, exit codes."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+from concurrent import futures
+
+import psutil
+import pytest
+import tenacity
+
+from networker import exceptions, rpc
+from networker.testing import processes, rabbitmq
+
+NOWHERE = "11111111-2222-4333-8444-555555555555"
+
+
+def lookup(client: rpc.Client) -> str:
+    """Make a call and return the worker that answered."""
+    replies: list[rpc.Reply] = []
+    with pytest.raises(exceptions.PortNotFound):
+        client.with_options(observer=replies.append, timeout=30).get_port(NOWHERE)
+    return replies[0].worker
+
+
+def children(workers: processes.Workers) -> list[int]:
+    return [child.pid for child in psutil.Process(workers.process.pid).children()]
+
+
+def threads(workers: processes.Workers) -> int:
+    """Count the threads of all worker processes."""
+    return sum(psutil.Process(pid).num_threads() for pid in children(workers))
+
+
+def eventually(condition, timeout=30):
+    """Wait until a condition holds, and fail if it does not in time."""
+    tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda held: not held),
+        wait=tenacity.wait_fixed(0.1),
+        stop=tenacity.stop_after_delay(timeout),
+    )(condition)
+
+
+def test_processes_share_the_load(configured):
+    """Every worker process takes its part of many calls at once."""
+    config = configured(sandbox={"latency": 0.05})
+    with processes.serving(config) as (workers, client):
+        with futures.ThreadPoolExecutor(8) as pool:
+            served = list(pool.map(lookup, [client] * 64))
+        by_pid = {int(name.rpartition(":")[2]) for name in served}
+        assert by_pid == set(children(workers))
+
+
+def test_sigterm_finishes_what_was_begun(configured):
+    """A call that runs when the workers are told to stop is answered."""
+    config = configured(sandbox={"latency": 2.0})
+    with processes.serving(config) as (workers, client):
+        begun = len(workers.log)
+        idle = threads(workers)
+        with futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(lookup, client)
+            eventually(lambda: threads(workers) > idle)
+            assert workers.terminate() == 0
+            assert call.result()
+        log = workers.log[begun:]
+        assert log.count("drained") == 2
+        assert "PortNotFound" in log
+
+
+def test_a_killed_process_is_replaced(configured):
+    """After kill -9 there are as many processes as before, and they serve."""
+    with processes.serving(configured()) as (workers, client):
+        victim, *_ = before = children(workers)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len(set(children(workers)) - {victim}) == len(before))
+        assert lookup(client)
+
+
+def test_sighup_reloads_the_configuration(configured):
+    """New processes come up with the changed options, under the same master."""
+    config = configured()
+    with processes.serving(config) as (workers, client):
+        before = set(children(workers))
+        text = config.read_text().replace("[sandbox]", "[sandbox]\nlatency = 0.4")
+        config.write_text(text)
+        workers.process.send_signal(signal.SIGHUP)
+        eventually(lambda: len(set(children(workers)) - before) == 2)
+        eventually(lambda: not set(children(workers)) & before)
+        assert lookup(client)
+        durations = re.findall(r"get_port \[\S+\] ([\d.]+) s", workers.log)
+        assert float(durations[-1]) >= 0.4
+
+
+def test_one_line_for_each_call(configured):
+    """The log has method, request id, duration and outcome of every call."""
+    with processes.serving(configured()) as (workers, client):
+        lookup(client)
+        found = re.findall(r"get_port \[(req-\S+)\] \d+\.\d{3} s (\w+)", workers.log)
+        assert [outcome for _, outcome in found] == ["PortNotFound"]
+
+
+def refused(config: pathlib.Path) -> tuple[int, list[str]]:
+    """Start workers that cannot serve; return exit code and what they printed."""
+    done = subprocess.run(
+        [processes.BIN / "networker-worker", "--config-file", config],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, (done.stderr + done.stdout).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("groups", "code", "text"),
+    [
+        ({"networker": {"driver": "nope"}}, 2, "no such driver; installed are neutron"),
+        ({"networker": {"workers": "many"}}, 2, "workers"),
+        ({"networker": {"threads": 0}}, 2, "threads"),
+        ({"DEFAULT": {"transport_url": "nonsense"}}, 2, "transport_url"),
+        ({"DEFAULT": {"transport_url": "pigeon://coop"}}, 2, "pigeon"),
+        (
+            {"DEFAULT": {"transport_url": "rabbit://127.0.0.1:1/"}},
+            3,
+            "cannot be reached",
+        ),
+        ({"sandbox": {"topology": "/none.yaml"}}, 2, "/none.yaml"),
+        ({"sandbox": {"database": "/none/sandbox.sqlite"}}, 2, "/none"),
+        ({"networker": {"driver": "neutron"}}, 2, "[neutron]"),
+        (
+            {"networker": {"driver": "neutron"}, "neutron": {"cloud": "nimbus"}},
+            2,
+            "nimbus",
+        ),
+        (
+            {
+                "networker": {"driver": "neutron"},
+                "neutron": {
+                    "auth_type": "password",
+                    "auth_url": "http://127.0.0.1:1/v3",
+                    "username": "u",
+                    "password": "p",
+                    "project_name": "p",
+                    "user_domain_id": "default",
+                    "project_domain_id": "default",
+                },
+            },
+            3,
+            "127.0.0.1:1",
+        ),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(configured, groups, code, text):
+    """Exit code and one line say what has to be mended; there is no traceback."""
+    returned, lines = refused(configured(**groups))
+    assert returned == code
+    (error,) = [line for line in lines if " WARNING " not in line]
+    assert error.startswith("networker-worker: ")
+    assert text in error
+
+
+@pytest.mark.parametrize(
+    ("vhost", "login"), [("nope", "guest:guest"), ("", "guest:no")]
+)
+def test_a_broker_that_refuses_is_one_line(configured, broker, vhost, login):
+    """A wrong virtual host or password ends the start with one line."""
+    url = broker.url_of(vhost, login)
+    returned, lines = refused(configured(DEFAULT={"transport_url": url}))
+    assert (returned, len(lines)) == (2, 1)
+    assert "refused" in lines[0]
+    assert login.partition(":")[2] not in lines[0].replace(f":{broker.port}", "")
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    """A configuration file that does not exist is named."""
+    returned, lines = refused(tmp_path / "none.conf")
+    assert (returned, len(lines)) == (2, 1)
+    assert "none.conf" in lines[0]
+
+
+def test_service_resumes_when_the_broker_is_back(tmp_path):
+    """While the broker is down calls fail in time; afterwards all goes on by itself."""
+    with rabbitmq.Node() as node:
+        config = processes.write(
+            tmp_path / "networker.conf",
+            {
+                "DEFAULT": {"transport_url": node.url},
+                "networker": {"workers": 1, "threads": 2},
+                "sandbox": {"database": tmp_path / "sandbox.sqlite"},
+            },
+        )
+        with processes.serving(config) as (_, client):
+            node.stop(signal.SIGKILL)
+            hurried = client.with_options(timeout=2)
+            for caller in (hurried, hurried.cast):
+                with pytest.raises((exceptions.BusUnavailable, exceptions.CallTimeout)):
+                    caller.get_port(NOWHERE)
+            node.start()
+            processes.until_served(client, timeout=60)
+            assert lookup(client)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface is what its version says that it is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pathlib
+import re
+import typing
+
+import msgspec
+import pytest
+
+from networker import exceptions, models
+from networker.drivers import base
+from networker.models import Model
+from networker.rpc import codec, contract
+
+SNAPSHOT = (
+    pathlib.Path(__file__).parents[1] / "contract" / f"{base.INTERFACE_VERSION}.json"
+)
+SEED = {
+    "allocate_vip",
+    "deallocate_vip",
+    "failover_preparation",
+    "get_network",
+    "get_plugged_networks",
+    "get_port",
+    "get_subnet",
+    "plug_network",
+    "plug_vip",
+    "unplug_network",
+    "unplug_vip",
+    "update_vip",
+}
+
+
+def interface() -> dict[str, typing.Any]:
+    """Return the interface as data: methods, fields of models, errors."""
+    structs = {
+        name: kind
+        for name, kind in vars(models).items()
+        if inspect.isclass(kind) and issubclass(kind, Model) and kind is not Model
+    }
+    return {
+        "methods": {n: str(m.signature) for n, m in contract.methods().items()},
+        "models": {
+            name: {
+                f.name: str(f.type).replace("networker.models.", "")
+                for f in sorted(msgspec.structs.fields(kind), key=lambda f: f.name)
+            }
+            for name, kind in sorted(structs.items())
+        },
+        "exceptions": {
+            name: sorted(kind.names()) for name, kind in sorted(codec.known().items())
+        },
+    }
+
+
+def test_interface_is_that_of_its_version():
+    """A change of the interface raises its version and adds a snapshot."""
+    assert SNAPSHOT.exists(), f"write {SNAPSHOT.name} from interface()"
+    assert interface() == json.loads(SNAPSHOT.read_text()), (
+        "the interface has changed: raise INTERFACE_VERSION and add its snapshot"
+    )
+
+
+def test_all_methods_of_the_seed_are_there():
+    """Version 1.0 is the seed's interface."""
+    since = {n: m.operation.since for n, m in contract.methods().items()}
+    assert {name for name, version in since.items() if version == "1.0"} == SEED
+
+
+@pytest.mark.parametrize("method", contract.methods().values(), ids=lambda m: m.name)
+def test_docstrings_say_everything(method):
+    """Purpose, every parameter, results, errors, idempotency and source are told."""
+    doc = method.doc
+    for name in method.parameters:
+        assert f":param {name}:" in doc
+    assert (":returns:" in doc) == (method.returns is not type(None)) or (
+        method.name in {"get_network", "get_subnet", "get_port"}
+    )
+    raised = re.findall(r":raises (\w+):", doc)
+    assert raised
+    assert all(name in codec.known() for name in raised)
+    assert "Source: " in doc.replace("\n", " ")
+    assert ("Idempotent" in doc) == method.operation.mutates
+
+
+@pytest.mark.parametrize("method", contract.methods().values(), ids=lambda m: m.name)
+def test_required_paths_exist(method):
+    """Every id that an operation requires is a parameter or a field of one."""
+    for path in method.operation.requires:
+        parameter, *fields = path.split(".")
+        kind = method.parameters[parameter].annotation
+        for field in fields:
+            hints = typing.get_type_hints(kind)
+            assert field in hints
+            kind = hints[field]
+
+
+def test_errors_are_drawn_in_the_docstring():
+    """The tree in the module's docstring has every error."""
+    drawn = set(re.findall(r"\w+", exceptions.__doc__ or ""))
+    assert codec.known().keys() <= drawn
+
+
+def test_checks_come_before_an_implementation():
+    """A driver's own code does not run when a required id is empty."""
+    ran = []
+
+    class Recorder(base.NetworkDriver):
+        pass
+
+    def get_port(self, port_id):
+        ran.append(port_id)
+
+    body = dict.fromkeys(base.operations(), lambda *_: None) | {"get_port": get_port}
+    driver = type("Driver", (Recorder,), body)()
+    with pytest.raises(exceptions.InvalidRequest):
+        driver.get_port(" ")
+    driver.get_port("x")
+    assert ran == ["x"]

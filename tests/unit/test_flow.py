@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operations of several steps: order, results, undoing, threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+from oslo_config import cfg
+from oslo_context import context as oslo_context
+
+from networker import conf as networker_conf
+from networker import exceptions
+from networker.context import Context
+from networker.drivers.flow import Flows, step, undoing
+
+
+def made(engine):
+    conf = networker_conf.register(cfg.ConfigOpts())
+    conf([], project="test", default_config_files=[])
+    conf.set_override("engine", engine, "taskflow")
+    return Flows(conf)
+
+
+@pytest.fixture(params=["parallel", "serial"])
+def flows(request):
+    """Both engines, which have to behave alike."""
+    flows = made(request.param)
+    yield flows
+    flows.close()
+
+
+@pytest.fixture
+def parallel():
+    """The engine that runs a wave at the same time."""
+    flows = made("parallel")
+    yield flows
+    flows.close()
+
+
+def failing(error):
+    def fail():
+        raise error
+
+    return step(fail, name=f"fail {error!r}")
+
+
+def test_results_reach_later_steps(flows):
+    """A step takes what it is given, what has its argument's name, and what is bound."""
+    done = flows.run(
+        "sum",
+        [
+            step(lambda: 1, name="one", provides="first"),
+            step(lambda: 2, name="two", provides="the second"),
+        ],
+        [
+            step(
+                lambda first, other, third: first + other + third,
+                name="sum",
+                provides="sum",
+                takes={"other": "the second"},
+                third=3,
+            )
+        ],
+    )
+    assert done["sum"] == 6
+
+
+def test_failure_undoes_what_was_done_in_reverse(flows):
+    """Steps that were done are undone with their results, the last first."""
+    undone: list[object] = []
+    with pytest.raises(exceptions.PlugVIPException, match="no"):
+        flows.run(
+            "operation",
+            [step(lambda: "a", name="a", undo=undone.append)],
+            [step(lambda: "b", name="b", undo=undone.append)],
+            [failing(exceptions.PlugVIPException("no"))],
+            [step(lambda: "never", name="c", undo=undone.append)],
+        )
+    assert undone == ["b", "a"]
+
+
+def test_the_interfaces_error_comes_before_others(parallel, caplog):
+    """Of several errors in a wave the interface's is raised, and others are logged."""
+    ready = threading.Barrier(2, timeout=5)
+
+    def fail(error):
+        ready.wait()
+        raise error
+
+    errors = [OSError("disk"), exceptions.AmphoraNotFound(compute_id="x")]
+    steps = [step(fail, name=repr(error), error=error) for error in errors]
+    with pytest.raises(exceptions.AmphoraNotFound):
+        parallel.run("operation", steps)
+    assert "another step failed too: disk" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "trouble", [exceptions.NetworkException("left"), KeyError("x")]
+)
+def test_trouble_while_undoing_does_not_hide_the_first_error(flows, caplog, trouble):
+    """The first error is raised, the trouble is logged, and the rest is undone."""
+    undone: list[object] = []
+
+    def undo(result):
+        raise trouble
+
+    with pytest.raises(exceptions.PlugVIPException):
+        flows.run(
+            "operation",
+            [step(lambda: "a", name="first", undo=undone.append)],
+            [step(lambda: "b", name="second", undo=undo)],
+            [failing(exceptions.PlugVIPException("no"))],
+        )
+    assert "second" in caplog.text
+    assert str(trouble) in caplog.text
+    if isinstance(trouble, exceptions.NetworkException):
+        assert undone == ["a"]
+
+
+def test_steps_run_in_the_callers_context(flows):
+    """Each step sees the context of its caller, also after another caller's steps."""
+    seen = []
+
+    def look():
+        seen.append(getattr(oslo_context.get_current(), "request_id", None))
+
+    for request_id in ("req-1", "req-2"):
+        Context(request_id=request_id).update_store()
+        flows.run("operation", [step(look, name="look")])
+    assert seen == ["req-1", "req-2"]
+
+
+def test_undoing_has_no_deadline(flows):
+    """What a caller in a hurry left is undone without haste, and then haste is back."""
+    context = Context(deadline=time.time() - 1)
+    context.update_store()
+    deadlines = []
+
+    def undo(result):
+        deadlines.append(getattr(oslo_context.get_current(), "deadline", "unknown"))
+
+    with pytest.raises(exceptions.CloudUnavailable):
+        flows.run(
+            "operation",
+            [step(lambda: None, name="a", undo=undo)],
+            [failing(exceptions.CloudUnavailable(orig_msg="late"))],
+        )
+    assert deadlines == [None]
+    assert oslo_context.get_current() is context
+
+
+def test_a_wave_runs_at_the_same_time(parallel):
+    """With the parallel engine the steps of a wave meet each other."""
+    meeting = threading.Barrier(3, timeout=5)
+    steps = [step(meeting.wait, name=str(n), provides=str(n)) for n in range(3)]
+    done = parallel.run("operation", steps)
+    assert sorted(done.values()) == [0, 1, 2]
+
+
+def test_closing_ends_the_threads(parallel):
+    """After closing no thread is left, and an operation makes new ones."""
+    before = set(threading.enumerate())
+    for _ in range(2):
+        parallel.run("operation", [step(lambda: None, name="a")])
+        parallel.close()
+        assert set(threading.enumerate()) <= before
+
+
+def test_each_step_is_logged_with_its_time(flows, caplog):
+    """The debug log has a line for each step."""
+    with caplog.at_level(logging.DEBUG, "networker.drivers.flow"):
+        flows.run("operation", [step(lambda: None, name="the step")])
+    (line,) = [r.message for r in caplog.records if "the step" in r.message]
+    assert "SUCCESS" in line
+    assert line.endswith(" s")
+
+
+def test_a_block_is_undone_when_it_fails():
+    """What a block registered is called in reverse order, on failure only."""
+    undone: list[object] = []
+    with undoing("block") as on_failure:
+        on_failure(undone.append, "kept")
+    with pytest.raises(exceptions.NetworkException, match="no"):
+        _fail_half_way(undone)
+    assert undone == [2, 1]
+
+
+def _fail_half_way(undone):
+    with undoing("block") as on_failure:
+        on_failure(undone.append, 1)
+        on_failure(undone.append, 2)
+        raise exceptions.NetworkException("no")

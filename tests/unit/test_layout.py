@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house: which folders are packages, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+REAL = {
+    "networker": "networker",
+    "rpc": "networker.rpc",
+    "drivers": "networker.drivers",
+}
+
+
+def modules() -> dict[str, pathlib.Path]:
+    """Return every module of the project: its name and its real file."""
+    found = {}
+    for folder, package in REAL.items():
+        for path in (ROOT / folder).rglob("*.py"):
+            inside = path.relative_to(ROOT / folder)
+            if folder == "networker" and inside.parts[0] in {"rpc", "drivers"}:
+                continue
+            parts = [package, *inside.with_suffix("").parts]
+            found[".".join(p for p in parts if p != "__init__")] = path
+    return found
+
+
+def imports(path: pathlib.Path) -> set[str]:
+    """Return the modules that a file imports, those inside functions included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def within(module: str, *packages: str) -> bool:
+    return any(module == p or module.startswith(f"{p}.") for p in packages)
+
+
+def test_every_package_is_installed():
+    """setup.cfg lists the packages that exist, so that the wheel lacks none."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    exist = {name for name, path in modules().items() if path.name == "__init__.py"}
+    assert listed == exist
+
+
+def test_links_lead_to_the_real_folders():
+    """An uninstalled checkout sees the same package as an installed one."""
+    for name in ("rpc", "drivers"):
+        link = ROOT / "networker" / name
+        assert link.is_symlink()
+        assert link.resolve() == ROOT / name
+
+
+@pytest.mark.parametrize(
+    ("packages", "forbidden"),
+    [
+        (["networker.models", "networker.exceptions"], ["networker.rpc"]),
+        (["networker.models", "networker.exceptions"], ["networker.drivers"]),
+        (["networker.drivers"], ["networker.rpc", "networker.service"]),
+        (["networker.drivers.base"], ["openstack", "taskflow", "sqlite3"]),
+        (["networker.rpc"], ["networker.drivers.sandbox", "networker.drivers.neutron"]),
+        (["networker.rpc"], ["networker.drivers.flow", "networker.service"]),
+        (["networker.rpc"], ["openstack", "keystoneauth1", "taskflow", "sqlite3"]),
+    ],
+)
+def test_import_rule(packages, forbidden):
+    """Vocabulary imports nothing of ours, drivers never the bus, the bus no driver."""
+    broken = [
+        (module, name)
+        for module, path in modules().items()
+        if within(module, *packages)
+        for name in imports(path)
+        if within(name, *forbidden)
+    ]
+    assert broken == []
+
+
+def test_only_service_and_tools_join_bus_and_drivers():
+    """What imports both is the composition root, the command line or the test kit."""
+    joined = {
+        module
+        for module, path in modules().items()
+        if any(within(name, "networker.rpc") for name in imports(path))
+        and any(
+            within(name, "networker.drivers")
+            and not within(name, "networker.drivers.base")
+            for name in imports(path)
+        )
+    }
+    tools = {m for m in joined if within(m, "networker.cli", "networker.testing")}
+    assert joined - tools == {"networker.service"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level modules in a new interpreter after a statement."""
+    code = (
+        f"{statement}; import sys; print(*{{m.partition('.')[0] for m in sys.modules}})"
+    )
+    # Coverage, which would measure that process too, has modules of its own.
+    quiet = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=quiet,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_a_controller_loads_no_cloud_library():
+    """Importing networker.rpc loads neither openstacksdk, TaskFlow nor SQLite."""
+    loaded = loaded_by("import networker.rpc")
+    assert "oslo_messaging" in loaded
+    assert not loaded & {"openstack", "taskflow", "sqlite3", "keystoneauth1"}
+
+
+def test_the_worker_loads_no_eventlet():
+    """The worker's own code and what it imports work with threads."""
+    code = "import networker.service, sys; assert sys.modules['eventlet'] is None"
+    assert "greenlet" not in loaded_by(code)
