@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 import yaml
 
 from tests.fakecloud.contents import populate
+from tests.fakecloud.groups import Groups
 from tests.fakecloud.http import Front, HttpServer, Recorded, Service, Trouble
 from tests.fakecloud.keystone import Keystone
 from tests.fakecloud.neutron import Neutron
@@ -113,6 +114,12 @@ class FakeCloud:
             self._front.troubles.append(
                 Trouble(service, method, path, answer, drop, times)
             )
+
+    def make_group(self, name: str, project_id: str) -> str:
+        """Make a security group as somebody of a project would, and return its id."""
+        with self._state.lock:
+            group = Groups(self._state).make(name, project_id)
+        return str(group["id"])
 
     def expire_tokens(self) -> None:
         """Make all tokens invalid."""
