@@ -12,7 +12,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from networker.context import current
 from networker.testing import rabbitmq
+
+
+@pytest.fixture(autouse=True)
+def nobodys_thread() -> Iterator[None]:
+    """Let each test begin without a current context, and leave none to the next."""
+    with current(None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ class Networker(App):
     """The command line: a command for each method, and some for the operator."""
 
     NAME = "networker"
+    #: Warnings only; -v shows what is logged of each call.
+    DEFAULT_VERBOSE_LEVEL = 0
 
     def __init__(self) -> None:
         commands = CommandManager("networker.cli")

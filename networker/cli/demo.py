@@ -23,6 +23,8 @@ from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, AdditionalVIP, Amphora, Listener, LoadBalancer
 from networker.testing import kit, processes, rabbitmq
 
+_HINT = "install Debian's rabbitmq-server to see worker processes behind RabbitMQ"
+
 
 class Unverified(exceptions.NetworkException):
     """A step's result is not what the sandbox holds."""
@@ -194,10 +196,8 @@ def _open(
     conf = kit.configuration(directory / "sandbox.sqlite", latency)
     driver = SandboxDriver(conf)
     if bus == "memory" or (bus == "auto" and not rabbitmq.installed()):
-        console.print(
-            "bus: in this process (install Debian's rabbitmq-server to see worker "
-            "processes behind RabbitMQ)"
-        )
+        hint = "" if rabbitmq.installed() else f"; {_HINT}"
+        console.print(f"bus: in this process{hint}")
         with kit.served(conf, driver) as client:
             yield client, driver
         return
