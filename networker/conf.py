@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 
 import oslo_messaging
 from oslo_config import cfg
@@ -129,18 +130,29 @@ def register(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
 
 
 def load(
-    arguments: Sequence[str], conf: cfg.ConfigOpts | None = None
+    arguments: Sequence[str],
+    conf: cfg.ConfigOpts | None = None,
+    prog: str = "networker",
+    about: str | None = None,
 ) -> cfg.ConfigOpts:
     """Read configuration files and options from the command line.
 
     :param arguments: such as ``["--config-file", "/etc/networker/networker.conf"]``
     :param conf: where to read them into; a new one if None
+    :param prog: name of the program, for ``--help``
+    :param about: what it does, for ``--help``
     :returns: the configuration, with all options registered
     :raises oslo_config.cfg.Error: a file is missing or malformed, or a value is wrong
     """
     conf = register(conf if conf is not None else cfg.ConfigOpts())
     log.register_options(conf)
-    conf(list(arguments), project="networker", prog="networker", version="")
+    conf(
+        list(arguments),
+        project="networker",
+        prog=prog,
+        version=metadata.version("networker"),
+        description=about,
+    )
     for group, opts in _OWN:
         for opt in opts:
             _ = conf[group.name][

@@ -31,6 +31,11 @@ from networker.rpc.server import Server
 
 LOG = logging.getLogger(__name__)
 
+ABOUT = (
+    "Serve a network driver on the message bus. Broker, driver and the number of "
+    "processes are read from --config-file, else from /etc/networker/networker.conf. "
+    "SIGTERM drains, SIGHUP reloads. `networker config check` tries a configuration."
+)
 WRONG, UNREACHABLE = 2, 3
 #: Seconds that the cloud has to answer when a worker starts.
 PATIENCE = 10.0
@@ -148,7 +153,7 @@ def configure(arguments: Sequence[str]) -> cfg.ConfigOpts:
     :raises Refused: a file or an option is wrong
     """
     try:
-        conf = options.load(arguments, cfg.CONF)
+        conf = options.load(arguments, cfg.CONF, "networker-worker", ABOUT)
         log.set_defaults(default_log_levels=[f"{k}={v}" for k, v in _QUIET.items()])
         log.setup(conf, "networker")
     except (cfg.Error, log.LogConfigError) as error:

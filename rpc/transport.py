@@ -88,7 +88,9 @@ class Bus:
             self._transport, target(conf, namespace=contract.NAMESPACE)
         )
         self._seen = False
+        self._closed = False
         self._stuck: list[threading.Thread] = []
+        self._lock = threading.Lock()
 
     def call(
         self, context: Context, method: str, wire: dict[str, Any], timeout: float
@@ -122,7 +124,8 @@ class Bus:
         self._send(method, send, timeout)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests that are made afterwards are refused."""
+        self._closed = True
         self._transport.cleanup()
 
     def _prepare(self, method: str, timeout: float | None = None) -> Any:
@@ -134,9 +137,9 @@ class Bus:
 
     def _send(self, method: str, send: Callable[[float], Any], timeout: float) -> Any:
         end = time.monotonic() + timeout
+        self._refuse_if_useless(method)
         if not self._seen:
             probe(self._transport, min(timeout, PROBE))
-        self._refuse_if_stuck(method)
         answers: queue.SimpleQueue[tuple[Any, BaseException | None]]
         answers = queue.SimpleQueue()
 
@@ -152,20 +155,24 @@ class Bus:
             value, error = answers.get(timeout=max(end - time.monotonic(), 0))
         except queue.Empty:
             self._seen = False
-            self._stuck.append(thread)
+            with self._lock:
+                self._stuck.append(thread)
             raise exceptions.CallTimeout(method=method, timeout=timeout) from None
         if error is not None:
             raise self._translated(method, error, timeout) from error
         self._seen = True
         return value
 
-    def _refuse_if_stuck(self, method: str) -> None:
-        self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-        if len(self._stuck) >= _MOST_STUCK:
-            raise exceptions.BusUnavailable(
-                f"{method}: {len(self._stuck)} earlier requests wait for the broker",
-                method=method,
-            )
+    def _refuse_if_useless(self, method: str) -> None:
+        if self._closed:
+            text = f"{method}: this client is closed"
+            raise exceptions.BusUnavailable(text, method=method)
+        with self._lock:
+            self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+            stuck = len(self._stuck)
+        if stuck >= _MOST_STUCK:
+            text = f"{method}: {stuck} earlier requests still wait for the broker"
+            raise exceptions.BusUnavailable(text, method=method)
 
     def _translated(
         self, method: str, error: BaseException, timeout: float

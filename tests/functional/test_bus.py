@@ -324,6 +324,15 @@ def test_works_over_kombus_memory_transport(tmp_path):
             client.get_port(NOWHERE)
 
 
+def test_a_closed_client_says_so(serve):
+    """After close nothing is sent, and the error names the reason."""
+    client, calls, _ = serve()
+    client.close()
+    with pytest.raises(exceptions.BusUnavailable, match="closed"):
+        client.get_port("p")
+    assert calls == []
+
+
 def test_contexts_do_not_leak():
     """Making a context leaves the thread's own; entering one ends."""
     assert oslo_context.get_current() is None
