@@ -9,6 +9,7 @@ oslo.messaging that are not public, for which setup.cfg pins a range of releases
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
@@ -20,6 +21,7 @@ from oslo_messaging._drivers import common, impl_rabbit
 
 from networker import exceptions
 
+LOG = logging.getLogger(__name__)
 #: The scheme by which stevedore finds this driver.
 SCHEME = "networker"
 _LONGEST_PAUSE = 30.0
@@ -124,3 +126,23 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
         hosts = [f"{h.hostname}:{h.port or 5672}" for h in self._probed_url.hosts]
         vhost = self._probed_url.virtual_host or "/"
         return f"{', '.join(hosts) or 'localhost:5672'} (virtual host {vhost})"
+
+    def take_rest(self, server: oslo_messaging.RPCServer) -> None:
+        """Run what the broker still delivered to a server that was told to stop.
+
+        oslo.messaging stops to look, but does not tell the broker: what comes until the
+        connection is closed would be acknowledged and never run. This cancels the
+        consumers, so that later requests stay on the queue for others.
+
+        :param server: stopped, and not waited for yet
+        """
+        listener = server.listener._poll_style_listener
+        connection = listener.conn.connection
+        if not connection.connection.connected:
+            return
+        try:
+            connection.reset()
+        except (OSError, amqp.AMQPError) as error:
+            LOG.warning("the consumers were not cancelled: %s", error)
+        while incoming := listener.poll(batch_size=1):
+            server._on_incoming(incoming)

@@ -46,5 +46,6 @@ class Server:
     def stop(self) -> None:
         """Take no more requests, finish and answer those begun, and disconnect."""
         self._server.stop()
+        transport.take_rest(self._transport, self._server)
         self._server.wait()
         self._transport.cleanup()

@@ -62,6 +62,18 @@ def probe(transport: oslo_messaging.RPCTransport, timeout: float = PROBE) -> Non
         driver.probe(timeout)
 
 
+def take_rest(
+    transport: oslo_messaging.RPCTransport, server: oslo_messaging.RPCServer
+) -> None:
+    """Run what was delivered to a server that was told to stop.
+
+    :param server: stopped, and not waited for yet
+    """
+    driver = transport._driver  # there is no public way to it
+    if isinstance(driver, rabbit.Driver):
+        driver.take_rest(server)
+
+
 def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:
     """Return where requests go: the exchange is named, whatever the default one is."""
     return oslo_messaging.Target(

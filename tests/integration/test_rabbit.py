@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from oslo_messaging._drivers import amqpdriver, impl_rabbit, pool
+from oslo_messaging import server
+from oslo_messaging._drivers import amqpdriver, base, impl_rabbit, pool
 
 from networker import exceptions, rpc
 from networker.rpc import rabbit, transport
@@ -30,6 +31,9 @@ PINNED = (
             "__init__",
             ["self", "conf", "url", "purpose", "retry"],
         ),
+        (impl_rabbit.Connection, "reset", ["self"]),
+        (base.PollStyleListenerAdapter, "stop", ["self"]),
+        (server.MessageHandlingServer, "_on_incoming", ["self", "incoming"]),
         (pool.ConnectionPool, "create", ["self", "purpose", "retry"]),
     ],
 )

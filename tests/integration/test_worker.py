@@ -15,6 +15,8 @@ import pytest
 import tenacity
 
 from networker import exceptions, rpc
+from networker.drivers.sandbox.driver import SandboxDriver
+from networker.models import VIP, LoadBalancer
 from networker.testing import processes, rabbitmq
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
@@ -70,6 +72,27 @@ def test_sigterm_finishes_what_was_begun(configured):
         log = workers.log[begun:]
         assert log.count("drained") == 2
         assert "PortNotFound" in log
+
+
+def test_nothing_is_lost_while_draining(configured):
+    """Casts that are sent while a worker drains are run, by it or by the next one."""
+    config = configured(networker={"workers": 1}, sandbox={"latency": 1.0})
+    driver = SandboxDriver(processes.configuration(config))
+    (network,) = [n for n in driver.networks() if n.name == "vip-net"]
+    wanted = {f"octavia-lb-{number}" for number in range(20)}
+    with processes.serving(config) as (workers, client):
+        idle = threads(workers)
+        with futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(lookup, client)
+            eventually(lambda: threads(workers) > idle)
+            workers.process.send_signal(signal.SIGTERM)
+            for number in range(20):
+                vip = VIP(network_id=network.id)
+                client.cast.allocate_vip(LoadBalancer(id=str(number), vip=vip))
+            assert workers.process.wait(60) == 0
+            assert call.result()
+        with processes.serving(config):
+            eventually(lambda: wanted <= {port.name for port in driver.ports()})
 
 
 def test_a_killed_process_is_replaced(configured):

@@ -11,7 +11,7 @@ import typing
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from networker import exceptions, models
@@ -21,6 +21,10 @@ from networker.rpc import codec, contract
 STRUCTS = sorted(
     (k for k in vars(models).values() if isinstance(k, type) and issubclass(k, Model)),
     key=lambda kind: kind.__name__,
+)
+#: Big models take their time, and a busy machine more of it.
+patient = settings(
+    deadline=None, max_examples=50, suppress_health_check=list(HealthCheck)
 )
 VALUES: dict[typing.Any, st.SearchStrategy[typing.Any]] = {
     str: st.text(),
@@ -52,6 +56,7 @@ def instances(kind: type[msgspec.Struct]) -> st.SearchStrategy[msgspec.Struct]:
 
 
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda k: k.__name__)
+@patient
 @given(data=st.data())
 def test_models_survive_the_wire(kind, data):
     """Every model is the same after JSON."""
@@ -68,6 +73,7 @@ def errors(kind: type[exceptions.NetworkException]):
 
 
 @pytest.mark.parametrize("kind", codec.known().values(), ids=lambda k: k.__name__)
+@patient
 @given(data=st.data())
 def test_errors_survive_the_wire(kind, data):
     """Class, message and attributes of every error arrive."""
