@@ -208,7 +208,7 @@ class NetworkDriver(abc.ABC):
         Source: seed ``get_plugged_networks(compute_id)`` ("Instance" there is a slip).
         """
 
-    @operation("load_balancer.id", "load_balancer.vip", mutates=True)
+    @operation("load_balancer.id", "load_balancer.vip.ip_address", mutates=True)
     @abc.abstractmethod
     def update_vip(self, load_balancer: LoadBalancer) -> None:
         """Bring the VIP's security group in line with the load balancer's listeners.
@@ -216,7 +216,8 @@ class NetworkDriver(abc.ABC):
         Rules that are missing are added before others are removed, and rules that the
         driver does not make (egress, other protocols) are kept.
 
-        :param load_balancer: needs `id`, `vip`, `listeners` and `topology`
+        :param load_balancer: needs `id`, `vip` with its addresses, `listeners` and
+            `topology`
         :raises PluggedVIPNotFound: the VIP has no security group yet: call plug_vip
         :raises PlugVIPException: the cloud refused
 

@@ -79,12 +79,6 @@ def update(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
     group = security_groups.choose(groups, used)
     if group is None:
         raise exceptions.PluggedVIPNotFound(load_balancer_id=load_balancer.id)
-    if not rules.addresses(vip):
-        # Without addresses no rule would be wanted, and all would go.
-        raise exceptions.InvalidRequest(
-            "update_vip: load_balancer.vip.ip_address must not be empty",
-            method="update_vip",
-        )
     _reconcile(cloud, group, security_groups.plan(group, wanted))
 
 

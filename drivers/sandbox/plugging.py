@@ -152,10 +152,4 @@ def update(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> Non
     group_id = groups.find(tx, naming.vip_device(load_balancer.id or ""))
     if group_id is None:
         raise exceptions.PluggedVIPNotFound(load_balancer_id=load_balancer.id)
-    if not rules.addresses(vip):
-        # Without addresses no rule would be wanted, and all would go.
-        raise exceptions.InvalidRequest(
-            "update_vip: load_balancer.vip.ip_address must not be empty",
-            method="update_vip",
-        )
     groups.reconcile(tx, group_id, rules.wanted(load_balancer, vip))

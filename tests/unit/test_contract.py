@@ -97,7 +97,7 @@ def test_required_paths_exist(method):
         for field in fields:
             hints = typing.get_type_hints(kind)
             assert field in hints
-            kind = hints[field]
+            kind = next(iter(typing.get_args(hints[field])), hints[field])
 
 
 def test_errors_are_drawn_in_the_docstring():
