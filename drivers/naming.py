@@ -15,6 +15,12 @@ import hashlib
 OWNER = "Octavia"
 #: What the names of all ports made by the driver begin with.
 OURS = "octavia-lb-"
+#: What the names of the amphorae's ports on a VIP's subnet begin with.
+VRRP = f"{OURS}vrrp-"
+#: What the device of a VIP's port and the name of a security group begin with.
+DEVICE = "lb-"
+#: First octets of derived MAC addresses, unless an operator wants others.
+MAC_PREFIX = "02:6e:77"
 
 
 def vip_port(load_balancer_id: str) -> str:
@@ -24,12 +30,17 @@ def vip_port(load_balancer_id: str) -> str:
 
 def vip_device(load_balancer_id: str) -> str:
     """Name the device that a VIP's port belongs to; also the security group."""
-    return f"lb-{load_balancer_id}"
+    return f"{DEVICE}{load_balancer_id}"
+
+
+def owner_of(device_id: str) -> str:
+    """Return the load balancer whose VIP's port has a device id; empty if none."""
+    return device_id.removeprefix(DEVICE) if device_id.startswith(DEVICE) else ""
 
 
 def vrrp_port(amphora_id: str) -> str:
     """Name an amphora's port on the VIP's subnet."""
-    return f"{OURS}vrrp-{amphora_id}"
+    return f"{VRRP}{amphora_id}"
 
 
 def member_port(compute_id: str) -> str:

@@ -9,7 +9,6 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from oslo_config import cfg
@@ -105,12 +104,7 @@ class Client(base.NetworkDriver):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _call(self, method: contract.Method, wire: dict[str, Any]) -> Any:

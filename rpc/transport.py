@@ -57,8 +57,7 @@ def probe(transport: oslo_messaging.RPCTransport, timeout: float = PROBE) -> Non
     :param timeout: seconds
     :raises BusUnavailable: it does not
     """
-    driver = transport._driver  # there is no public way to it
-    if isinstance(driver, rabbit.Driver):
+    if driver := _rabbit(transport):
         driver.probe(timeout)
 
 
@@ -69,9 +68,13 @@ def take_rest(
 
     :param server: stopped, and not waited for yet
     """
-    driver = transport._driver  # there is no public way to it
-    if isinstance(driver, rabbit.Driver):
+    if driver := _rabbit(transport):
         driver.take_rest(server)
+
+
+def _rabbit(transport: oslo_messaging.RPCTransport) -> rabbit.Driver | None:
+    driver = transport._driver  # there is no public way to it
+    return driver if isinstance(driver, rabbit.Driver) else None
 
 
 def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:

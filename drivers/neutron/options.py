@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from networker.drivers import naming
+
 NEUTRON = cfg.OptGroup(
     "neutron",
     title="Neutron",
@@ -28,7 +30,7 @@ neutron_opts = [
     ),
     cfg.StrOpt(
         "mac_prefix",
-        default="02:6e:77",
+        default=naming.MAC_PREFIX,
         regex=r"(?i)^[0-9a-f][26ae](:[0-9a-f]{2}){1,3}$",
         help="First octets of the MAC addresses of ports that networker makes. They are "
         "locally administered, and derived from what the port is for, so that a port is "

@@ -72,9 +72,8 @@ class SecurityGroups:
     def named(self, group_ids: Iterable[str]) -> list[Json]:
         """Return those of some groups that are load balancers'."""
         wanted = list(group_ids)
-        prefix = naming.vip_device("")
         found = self._list(id=wanted) if wanted else []
-        return [group for group in found if group["name"].startswith(prefix)]
+        return [group for group in found if group["name"].startswith(naming.DEVICE)]
 
     def _list(self, **query: Any) -> list[Json]:
         project_id = self.api.project_id()

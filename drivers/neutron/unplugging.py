@@ -12,7 +12,6 @@ from networker.drivers.neutron import security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.translate import Json
-from networker.drivers.neutron.vips import VRRP
 from networker.models import VIP, LoadBalancer
 
 
@@ -30,8 +29,8 @@ def unplug(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
     found = {port["id"] for port in ports}
     known = {amphora.vrrp_port_id for amphora in amphorae} - found - {None}
     others = cloud.ports.list(id=sorted(map(str, known))) if known else []
-    ports += [port for port in others if port["name"].startswith(VRRP)]
-    reused = [port for port in others if not port["name"].startswith(VRRP)]
+    ports += [port for port in others if port["name"].startswith(naming.VRRP)]
+    reused = [port for port in others if not port["name"].startswith(naming.VRRP)]
     if ports:
         cloud.remove("unplug_vip", ports)
     if reused:

@@ -16,10 +16,6 @@ from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import match
 from networker.models import VIP, AdditionalVIP, LoadBalancer
 
-#: What the names of the amphorae's ports on a VIP's subnet begin with.
-VRRP = naming.vrrp_port("")
-_DEVICE = naming.vip_device("")
-
 
 @dataclasses.dataclass(frozen=True)
 class Vips:
@@ -132,8 +128,7 @@ class Vips:
         port = self.cloud.ports.find(port_id)
         if port is None:
             return None, "", []
-        device: str = port["device_id"]
-        owner = device.removeprefix(_DEVICE) if device.startswith(_DEVICE) else ""
+        owner = naming.owner_of(port["device_id"])
         return port, owner, self.cloud.groups.named(port["security_groups"])
 
     def _port(self, port_id: str, owner: str) -> Json | None:
@@ -155,7 +150,7 @@ class Vips:
 
     def _leave(self, port: Json, owner: str, groups: Sequence[str]) -> None:
         """Delete a port that was made for a load balancer; free another of its group."""
-        if not (self._is_ours(port, owner) or port["name"].startswith(VRRP)):
+        if not (self._is_ours(port, owner) or port["name"].startswith(naming.VRRP)):
             self.cloud.ports.drop_group(port, groups)
             return
         try:
@@ -205,11 +200,7 @@ def _check(port: Json, owner: str) -> None:
     if port["name"].startswith(naming.OURS) and _is_attached(port):
         raise _in_use(port, f"port {port['id']} is attached to {port['device_id']}")
     device = port["device_id"]
-    if (
-        _reserves(port)
-        and device.startswith(_DEVICE)
-        and device != naming.vip_device(owner)
-    ):
+    if _reserves(port) and naming.owner_of(device) not in ("", owner):
         raise Refused(
             orig_msg=f"port {port['id']} reserves the VIP of another load balancer: "
             f"{device}"

@@ -130,7 +130,7 @@ def _vrrp_ports(
         found = ports.select(tx, name=name, network_id=network_id)
     if amphora.vrrp_port_id:
         known = ports.select(tx, id=amphora.vrrp_port_id)
-        found += [p for p in known if (p.name or "").startswith(vips.VRRP)]
+        found += [p for p in known if (p.name or "").startswith(naming.VRRP)]
     return found
 
 

@@ -17,8 +17,6 @@ from networker.drivers.sandbox.errors import Refused
 from networker.drivers.sandbox.records import Server
 from networker.models import Port
 
-#: First octets of the MAC addresses of ports that the driver makes.
-PREFIX = "02:6e:77"
 #: ``device_owner`` of a port that a server has.
 ATTACHED = "compute:nova"
 
@@ -90,7 +88,7 @@ def made_for(
     """
     for salt in itertools.count():
         salted = (*purpose, str(salt)) if salt else purpose
-        mac = naming.mac_address(PREFIX, *salted)
+        mac = naming.mac_address(naming.MAC_PREFIX, *salted)
         found = select(tx, network_id=network_id, mac_address=mac)
         if not found:
             return mac, None

@@ -12,10 +12,6 @@ from networker.drivers.sandbox import addresses, groups, ports, records
 from networker.drivers.sandbox.errors import Refused
 from networker.models import VIP, AdditionalVIP, FixedIP, LoadBalancer, Port
 
-#: What the names of the amphorae's ports on a VIP's subnet begin with.
-VRRP = naming.vrrp_port("")
-_DEVICE = naming.vip_device("")
-
 
 def allocate(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> VIP:
     """Do what :meth:`NetworkDriver.allocate_vip` says."""
@@ -161,8 +157,8 @@ def deallocate(tx: sqlite3.Connection, vip: VIP) -> None:
 
 def _owner(vip_ports: list[Port]) -> str:
     """Return the load balancer that a VIP's port says it belongs to, or nothing."""
-    devices = [port.device_id or "" for port in vip_ports]
-    return next((d.removeprefix(_DEVICE) for d in devices if d.startswith(_DEVICE)), "")
+    owners = (naming.owner_of(port.device_id or "") for port in vip_ports)
+    return next(filter(None, owners), "")
 
 
 def _check_free(vip_ports: list[Port], owner: str) -> None:
@@ -183,6 +179,6 @@ def _remove_group(tx: sqlite3.Connection, name: str) -> None:
     if group_id is None:
         return
     for port in ports.with_group(tx, group_id):
-        if (port.name or "").startswith(VRRP):
+        if (port.name or "").startswith(naming.VRRP):
             ports.delete(tx, port.id)
     groups.delete(tx, group_id)

@@ -16,7 +16,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-from types import TracebackType
 from typing import Self
 
 import tenacity
@@ -126,12 +125,7 @@ class Node:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _connect(self) -> None:
