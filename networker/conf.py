@@ -61,6 +61,37 @@ networker_opts = [
         help="Seconds that a caller waits for an answer, unless it says otherwise. "
         "Detaching a port from a server can take minutes on a busy cloud.",
     ),
+    cfg.StrOpt(
+        "delivery",
+        default="at-least-once",
+        choices=[
+            (
+                "at-least-once",
+                "a request stays on its queue until it is answered",
+            ),
+            (
+                "at-most-once",
+                "oslo.messaging's own driver: a worker that dies loses requests",
+            ),
+        ],
+        help="How requests are delivered over RabbitMQ. Callers and workers must agree "
+        "on it; to change it, stop them and delete the queue.",
+    ),
+    cfg.FloatOpt(
+        "pool_timeout",
+        default=30.0,
+        min=1.0,
+        help="Seconds without any worker on the topic after which callers stop waiting. "
+        "It should be longer than a restart of all workers takes.",
+    ),
+    cfg.BoolOpt(
+        "notify",
+        default=False,
+        help="Whether workers publish how casts ended, as oslo.messaging notifications "
+        "`networker.<method>.end` and `.error` on the topic `<topic>.outcomes`. Consume "
+        "them, for instance with `networker.rpc.outcomes`: nothing else empties the "
+        "queue.",
+    ),
 ]
 
 sandbox_opts = [

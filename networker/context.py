@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from oslo_context import context as oslo_context
@@ -17,6 +17,10 @@ class Context(oslo_context.RequestContext):
 
     :param operation_id: names one logical call; the same for each time it is sent
     :param deadline: seconds since the epoch after which nobody waits for the answer
+    :param sent: seconds since the epoch when it was sent, by the sender's clock
+    :param awaited: whether a caller waits for the answer; a cast is not awaited
+    :param lease: tells whether the request is still this worker's; None if it cannot be
+        anybody else's
     :param ids: `request_id`, `global_request_id` and what else oslo.context knows
 
     Making a context does not change the thread's current one: see :meth:`entered`.
@@ -26,6 +30,10 @@ class Context(oslo_context.RequestContext):
         self,
         operation_id: str | None = None,
         deadline: float | None = None,
+        *,
+        sent: float | None = None,
+        awaited: bool = True,
+        lease: Callable[[], bool] | None = None,
         **ids: Any,
     ) -> None:
         before = oslo_context.get_current()
@@ -33,6 +41,9 @@ class Context(oslo_context.RequestContext):
         _store(before)  # oslo.context stores it even so where there was none
         self.operation_id = operation_id or str(uuid.uuid4())
         self.deadline = deadline
+        self.sent = sent
+        self.awaited = awaited
+        self.lease = lease
 
     @classmethod
     def of_caller(cls, given: oslo_context.RequestContext | None) -> Context:
@@ -48,12 +59,11 @@ class Context(oslo_context.RequestContext):
     def from_wire(cls, data: Any) -> Context:
         """Return the context that :meth:`to_wire` wrote; anything else is ignored."""
         data = data if isinstance(data, dict) else {}
-        known = ("operation_id", "request_id", "global_request_id")
-        texts = {k: data[k] for k in known if isinstance(data.get(k), str)}
-        deadline = data.get("deadline")
-        return cls(
-            deadline=deadline if isinstance(deadline, (int, float)) else None, **texts
-        )
+        texts = ("operation_id", "request_id", "global_request_id")
+        times = ("deadline", "sent")
+        known = {k: data[k] for k in texts if isinstance(data.get(k), str)}
+        known |= {k: data[k] for k in times if isinstance(data.get(k), (int, float))}
+        return cls(awaited=data.get("awaited") is not False, **known)
 
     def to_wire(self) -> dict[str, Any]:
         """Return what crosses the bus: ids and deadline, never a token."""
@@ -62,6 +72,8 @@ class Context(oslo_context.RequestContext):
             "request_id": self.request_id,
             "global_request_id": self.global_request_id,
             "deadline": self.deadline,
+            "sent": self.sent,
+            "awaited": self.awaited,
         }
 
     def entered(self) -> contextlib.AbstractContextManager[None]:
@@ -76,6 +88,24 @@ class Context(oslo_context.RequestContext):
     def expired(self) -> bool:
         """Tell whether the deadline has passed."""
         return self.deadline is not None and time.time() > self.deadline
+
+    def age(self) -> float | None:
+        """Return the seconds since it was sent, as far as both clocks agree.
+
+        It is negative where the sender's clock is ahead of ours by more than the request
+        took; where the sender's is behind, it is too much.
+        """
+        return None if self.sent is None else time.time() - self.sent
+
+    def arrived(self) -> None:
+        """Bound the deadline by our own clock.
+
+        From now on there is no more time than the sender gave from the beginning, however
+        far its clock is ahead.
+        """
+        if self.deadline is not None and self.sent is not None:
+            given = self.deadline - self.sent
+            self.deadline = min(self.deadline, time.time() + given)
 
 
 @contextlib.contextmanager
@@ -105,3 +135,16 @@ def _store(context: oslo_context.RequestContext | None) -> None:
         context.update_store()
     else:  # oslo.context has no word for taking a thread's context away
         vars(oslo_context._request_store).pop("context", None)
+
+
+def is_ours() -> bool:
+    """Tell whether what this thread works on is still this worker's to finish or undo.
+
+    A worker that was stopped or cut off from the broker for long may find, when it goes
+    on, that the broker has given the request to another one. What it made may be the
+    other's by now, so it must not take it back. This can ask the broker: call it before
+    undoing, not on the way.
+    """
+    context = oslo_context.get_current()
+    lease = context.lease if isinstance(context, Context) else None
+    return lease is None or lease()

@@ -19,7 +19,7 @@ from networker import exceptions
 from networker.context import Context
 from networker.drivers import base
 from networker.rpc import codec, contract
-from networker.rpc.transport import Bus
+from networker.rpc.bus import Bus
 
 LOG = logging.getLogger(__name__)
 
@@ -70,8 +70,9 @@ class Client(base.NetworkDriver):
     def cast(self) -> Any:
         """The same methods as casts.
 
-        Each sends its request and returns None as soon as the broker has it; it waits for
-        no answer.
+        Each sends its request, waits for no answer, and returns the id of the operation
+        as soon as the broker has it. How it ended is told under that id, see
+        :func:`networker.rpc.outcomes`.
         """
         return _CASTS(self._bus, self._options)
 
@@ -146,10 +147,11 @@ class Casts(base.NetworkDriver):
         self._bus = bus
         self._options = settings
 
-    def _cast(self, method: contract.Method, wire: dict[str, Any]) -> None:
+    def _cast(self, method: contract.Method, wire: dict[str, Any]) -> str:
         context = Context.of_caller(self._options.context)
         self._bus.cast(context, method.name, wire, self._options.timeout)
-        LOG.debug("%s: cast (%s)", method.name, context.request_id)
+        LOG.debug("%s: cast (%s)", method.name, context.operation_id)
+        return context.operation_id
 
 
 def _remote(

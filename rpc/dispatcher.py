@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
@@ -20,6 +21,9 @@ from networker.rpc import codec, contract
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds by which a caller's clock may be ahead before it is worth a line in the log.
+_SKEW = 1.0
+
 
 class Dispatcher:
     """Calls a driver for requests from the bus.
@@ -30,6 +34,7 @@ class Dispatcher:
     def __init__(self, driver: base.NetworkDriver) -> None:
         self._driver = driver
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._late = itertools.count(1)
 
     def endpoint(self) -> Any:
         """Return an object for oslo.messaging with the interface's methods alone.
@@ -54,6 +59,8 @@ class Dispatcher:
     ) -> dict[str, Any]:
         """Run one request and return the encoded answer, whatever happens."""
         context = Context.from_wire(wire_context)
+        context.lease = _lease(wire_context)
+        context.arrived()
         began = time.monotonic()
         with context.entered():
             try:
@@ -74,12 +81,15 @@ class Dispatcher:
     def _run(
         self, method: contract.Method, context: Context, wire: dict[str, Any]
     ) -> codec.Answer:
+        age = context.age()
+        if age is not None and age < -_SKEW:
+            LOG.warning("the caller's clock is %.1f s ahead of this one", -age)
         if context.expired():
-            raise exceptions.CallTimeout(
-                f"{method.name}: came too late, and was not started",
-                method=method.name,
-                maybe_executed=False,
-            )
+            text = f"{method.name}: came too late, and was not started"
+            if age is not None:
+                text += f"; by {self._worker}'s clock it was {age:.1f} s old"
+            LOG.warning("%s; requests too late so far: %d", text, next(self._late))
+            raise exceptions.CallTimeout(text, method=method.name, maybe_executed=False)
         arguments = codec.decode_arguments(method, wire)
         result = getattr(self._driver, method.name)(**arguments)
         return codec.Answer(worker=self._worker, result=result)
@@ -96,3 +106,9 @@ class Dispatcher:
                 method=method.name, worker=self._worker, error_id=error_id
             )
         )
+
+
+def _lease(wire_context: Any) -> Callable[[], bool] | None:
+    """Return what :mod:`networker.rpc.listener` put there; JSON cannot."""
+    lease = wire_context.get("lease") if isinstance(wire_context, dict) else None
+    return lease if callable(lease) else None

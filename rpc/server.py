@@ -9,7 +9,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 from networker.drivers import base
-from networker.rpc import transport
+from networker.rpc import broker, transport
 from networker.rpc.dispatcher import Dispatcher
 
 
@@ -24,20 +24,23 @@ class Server:
     def __init__(self, conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> None:
         self._threads = conf.networker.threads
         self._transport = transport.open_transport(conf)
-        # The host's name and no process id: the queue <topic>.<server> outlives us.
+        # The host's name and no process id: with the stock driver, the queue
+        # <topic>.<server> outlives us.
+        self._target = transport.target(conf, server=socket.gethostname())
         self._server = oslo_messaging.get_rpc_server(
             self._transport,
-            transport.target(conf, server=socket.gethostname()),
+            self._target,
             [Dispatcher(driver).endpoint()],
             access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
+            server_cls=transport.server_class(self._transport),
         )
 
     def probe(self) -> None:
-        """Find out whether the broker lets us in.
+        """Find out whether the broker lets us in, and whether its queues are sound.
 
-        :raises BusUnavailable: it does not
+        :raises BusUnavailable: it does not, or they are not; see `refused`
         """
-        transport.probe(self._transport)
+        broker.check(self._transport, self._target)
 
     def start(self) -> None:
         """Begin to take requests."""
@@ -46,6 +49,5 @@ class Server:
     def stop(self) -> None:
         """Take no more requests, finish and answer those begun, and disconnect."""
         self._server.stop()
-        transport.take_rest(self._transport, self._server)
         self._server.wait()
         self._transport.cleanup()

@@ -78,8 +78,10 @@ class _Silent(_Call):
     """A method that returns nothing."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """Make the call."""
-        self.answer(parsed_args)
+        """Make the call; of a cast, print the operation's id."""
+        answer = self.answer(parsed_args)
+        if parsed_args.cast:
+            self.app.stdout.write(f"{answer}\n")
 
 
 class _One(_Call, ShowOne):
@@ -88,8 +90,8 @@ class _One(_Call, ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         """Make the call and return the result's fields."""
         result = self.answer(parsed_args)
-        if result is None:
-            return (), ()
+        if parsed_args.cast:
+            return ["operation_id"], [result]
         fields = msgspec.structs.asdict(result)
         return list(fields), cells(fields.values())
 
@@ -99,9 +101,10 @@ class _Many(_Call, Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         """Make the call and return a row for each result."""
-        return table(
-            [msgspec.structs.asdict(r) for r in self.answer(parsed_args) or []]
-        )
+        answer = self.answer(parsed_args)
+        if parsed_args.cast:
+            return ["operation_id"], [[answer]]
+        return table([msgspec.structs.asdict(result) for result in answer])
 
 
 def command(method: contract.Method) -> type[_Call]:

@@ -78,6 +78,7 @@ class Node:
         with (self._dir / "out").open("ab") as out:
             self._server = subprocess.Popen(
                 [_HOME / "rabbitmq-server"],
+                cwd=self._dir,  # where it puts what it writes when it crashes
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -96,8 +97,14 @@ class Node:
             raise RuntimeError(f"RabbitMQ did not start: {log}") from error
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the broker and wait for it; its queues stay on disk."""
+        """End the broker and wait for it; its queues stay on disk.
+
+        RabbitMQ writes the names of quorum queues to disk some seconds after they are
+        made, and a queue whose name is lost never works again. SIGKILL waits for that.
+        """
         if self._server:
+            if how == signal.SIGKILL:
+                self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._server.pid, how)
             self._server.wait()

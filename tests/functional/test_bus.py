@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from networker import exceptions, rpc
 from networker.context import Context
 from networker.drivers import base
 from networker.models import VIP, Amphora, LoadBalancer, Port
-from networker.rpc import contract, transport
+from networker.rpc import contract
+from networker.rpc.bus import Bus, _Request
 from networker.testing import kit
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
@@ -207,7 +209,7 @@ def test_a_call_ends_at_its_timeout(serve):
 def test_a_request_that_comes_too_late_is_not_started(serve):
     """A worker answers an expired request without running it."""
     _, calls, conf = serve()
-    bus = transport.Bus(conf)
+    bus = Bus(conf)
     prepared = bus._prepare("get_port", timeout=5)
     late = Context(deadline=time.time() - 1).to_wire()
     answer = prepared.call(late, "get_port", port_id="p")
@@ -216,11 +218,29 @@ def test_a_request_that_comes_too_late_is_not_started(serve):
     assert calls == []
 
 
+@pytest.mark.parametrize("ahead", [-50.0, 50.0])
+def test_a_caller_with_another_clock(serve, ahead):
+    """However wrong a caller's clock is, a request gets no more time than it was given."""
+    left = []
+
+    def look(**_: object) -> None:
+        current: Any = oslo_context.get_current()
+        left.append(current.deadline - time.time())
+
+    _, _, conf = serve(unplug_network=look)
+    prepared = Bus(conf)._prepare("unplug_network", timeout=5)
+    sent = time.time() + ahead
+    context = Context(sent=sent, deadline=sent + 60).to_wire()
+    prepared.call(context, "unplug_network", compute_id="c", network_id="n")
+    assert left[0] <= 60
+
+
 def test_a_cast_returns_at_once_and_runs(serve):
     """A cast is carried out although nobody waits."""
     done = threading.Event()
     client, calls, _ = serve(deallocate_vip=lambda **_: done.set())
-    assert client.cast.deallocate_vip(VIP(port_id="p")) is None
+    operation_id = client.cast.deallocate_vip(VIP(port_id="p"))
+    assert str(uuid.UUID(operation_id)) == operation_id
     assert done.wait(10)
     assert calls[0][0] == "deallocate_vip"
 
@@ -278,7 +298,7 @@ def test_an_observer_sees_every_call(serve):
 def test_older_workers_are_told_from_broken_ones(serve):
     """A version that the workers do not have is UnsupportedVersion, at once."""
     _, _, conf = serve()
-    bus = transport.Bus(conf)
+    bus = Bus(conf)
 
     def newer(_left):
         client = bus._client.prepare(version="1.99", timeout=5)
@@ -290,7 +310,7 @@ def test_older_workers_are_told_from_broken_ones(serve):
 
     for send in (newer, other):
         with pytest.raises(exceptions.UnsupportedVersion):
-            bus._send("get_port", send, 5)
+            bus._try(_Request("get_port", send, 5, time.monotonic() + 5))
 
 
 def test_only_the_interface_is_reachable(serve):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import pytest
 
@@ -106,11 +107,19 @@ def test_rows_are_a_table(run, sandbox):
     assert "10.90.0.1" in out
 
 
-def test_a_cast_prints_nothing(run, sandbox):
-    """With --cast the request is sent and no answer awaited."""
-    code, out, _ = run("call", "get_port", "--port-id", NOWHERE, "--cast")
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("get_port", "--port-id", NOWHERE),
+        ("get_plugged_networks", "--compute-id", NOWHERE),
+        ("unplug_network", "--compute-id", NOWHERE, "--network-id", NOWHERE),
+    ],
+)
+def test_a_cast_prints_its_operation(run, sandbox, request_):
+    """With --cast no answer is awaited, and the operation's id printed."""
+    code, out, _ = run("call", *request_, "--cast")
     assert code == 0
-    assert out.strip() == ""
+    assert len(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", out)) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,6 +160,42 @@ def test_config_check_says_what_it_checked(run, config):
     code, _, err = run("config", "check")
     assert code == 2
     assert "installed are neutron, sandbox" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("dead", "list"), ("dead", "replay", "--all"), ("status",)]
+)
+def test_what_needs_rabbitmq_says_so(run, arguments):
+    """The bus in memory has no queues that could be looked at."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "only RabbitMQ" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("dead list", "Looking changes nothing"),
+        ("dead show", "its body instead"),
+        ("dead replay", "keeps its operation id"),
+        ("dead drop", "for ever"),
+        ("status", "1 if no worker listens"),
+    ],
+)
+def test_operators_help_has_an_example(run, command, text):
+    """What the command does is said, and an example shown that is a command."""
+    code, out, _ = run(*command.split(), "--help")
+    assert code == 0
+    assert text in " ".join(out.split())
+    assert f"example:\n  networker {command}" in out
+
+
+def test_a_limit_is_positive(run):
+    """A limit that shows nothing is a wrong usage."""
+    for limit in ("0", "few"):
+        code, _, err = run("dead", "list", "--limit", limit)
+        assert code == 2
+        assert "--limit" in err
 
 
 def test_driver_list(run):

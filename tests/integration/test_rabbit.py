@@ -4,57 +4,129 @@
 from __future__ import annotations
 
 import inspect
+import re
+import shlex
 import threading
 import time
+import uuid
 
+import kombu
 import pytest
-from oslo_messaging import server
 from oslo_messaging._drivers import amqpdriver, base, impl_rabbit, pool
+from oslo_messaging.rpc import server as rpc_server
 
-from networker import exceptions, rpc
+from networker import exceptions, rpc, service
 from networker.rpc import rabbit, transport
+from networker.rpc.listener import Request
 from networker.testing import kit, processes
 
-PINNED = (
-    "networker.rpc.rabbit relies on it: mend that module, or the range in setup.cfg"
-)
+PINNED = "networker.rpc relies on it: mend rabbit.py or listener.py, or the range in setup.cfg"
+#: What methods of ours override or call, with the parameters that they rely on.
+METHODS = [
+    (impl_rabbit.Connection, "__init__", ["self", "conf", "url", "purpose", "retry"]),
+    (impl_rabbit.Connection, "_heartbeat_check", ["self"]),
+    (impl_rabbit.Connection, "close", ["self"]),
+    (impl_rabbit.Connection, "consume", ["self", "timeout"]),
+    (impl_rabbit.Connection, "declare_consumer", ["self", "consumer"]),
+    (impl_rabbit.Connection, "ensure_connection", ["self"]),
+    (impl_rabbit.Connection, "stop_consuming", ["self"]),
+    (impl_rabbit.Consumer, "cancel", ["self", "tag"]),
+    (impl_rabbit.Consumer, "declare", ["self", "conn"]),
+    (amqpdriver.AMQPDriverBase, "_get_connection", ["self", "purpose", "retry"]),
+    (amqpdriver.AMQPDriverBase, "_get_exchange", ["self", "target"]),
+    (amqpdriver.AMQPListener, "__init__", ["self", "driver", "conn"]),
+    (amqpdriver.AMQPListener, "stop", ["self"]),
+    (amqpdriver.MessageOperationsHandler, "_process_in_background", ["self"]),
+    (amqpdriver.MessageOperationsHandler, "do", ["self", "task"]),
+    (amqpdriver.MessageOperationsHandler, "process", ["self"]),
+    (amqpdriver.MessageOperationsHandler, "stop", ["self"]),
+    (base.PollStyleListenerAdapter, "stop", ["self"]),
+    (pool.ConnectionPool, "create", ["self", "purpose", "retry"]),
+    (rpc_server.RPCServer, "_process_incoming", ["self", "incoming"]),
+]
 
 
-@pytest.mark.parametrize(
-    ("owner", "name", "parameters"),
-    [
-        (impl_rabbit.Connection, "consume", ["self", "timeout"]),
-        (impl_rabbit.Connection, "stop_consuming", ["self"]),
-        (impl_rabbit.Connection, "ensure_connection", ["self"]),
-        (
-            impl_rabbit.Connection,
-            "__init__",
-            ["self", "conf", "url", "purpose", "retry"],
-        ),
-        (impl_rabbit.Connection, "reset", ["self"]),
-        (base.PollStyleListenerAdapter, "stop", ["self"]),
-        (server.MessageHandlingServer, "_on_incoming", ["self", "incoming"]),
-        (pool.ConnectionPool, "create", ["self", "purpose", "retry"]),
-    ],
-)
+@pytest.mark.parametrize(("owner", "name", "parameters"), METHODS)
 def test_private_names_are_where_they_were(owner, name, parameters):
     """A release of oslo.messaging that moves a name is found out here."""
     method = getattr(owner, name, None)
     assert method is not None, f"{owner.__name__}.{name} is gone; {PINNED}"
     assert list(inspect.signature(method).parameters) == parameters, PINNED
-    assert issubclass(impl_rabbit.RabbitDriver, amqpdriver.AMQPDriverBase), PINNED
 
 
-def test_rabbit_urls_get_our_driver(tmp_path, broker):
-    """The operator's URL says rabbit, and the connections are ours."""
-    conf = kit.configuration(tmp_path / "unused.sqlite")
-    conf.set_override("transport_url", broker.url)
-    opened = transport.open_transport(conf)
-    driver = opened._driver
-    assert isinstance(driver, rabbit.Driver)
+@pytest.mark.parametrize("name", ["topic_send", "_publish"])
+def test_publishing_takes_what_it_took(name):
+    """What is sent, and how, is passed on in the same order."""
+    found = list(inspect.signature(getattr(impl_rabbit.Connection, name)).parameters)
+    wanted = list(inspect.signature(getattr(rabbit.Connection, name)).parameters)
+    assert found[: len(wanted)] == wanted or wanted[3:] == ["args", "options"], PINNED
+
+
+def test_private_state_is_where_it_was(configured, broker):
+    """A release of oslo.messaging that keeps its state elsewhere is found out here."""
+    conf = processes.configuration(configured())
+    driver = transport.open_transport(conf)._driver
+    assert isinstance(driver, rabbit.Driver), "rabbit:// does not get our driver"
     assert driver._connection_pool.connection_cls is rabbit.Connection, PINNED
-    transport.probe(opened)
-    opened.cleanup()
+    target = transport.target(conf, server="here")
+    adapter = driver.listen(target, 1, None)
+    listener = adapter._poll_style_listener
+    connection = listener.conn.connection
+    for name in ("_new_tags", "_consumers", "_poll_timeout", "_declared_exchanges"):
+        assert hasattr(connection, name), f"Connection.{name} is gone; {PINNED}"
+    operations = listener._message_operations_handler
+    for name in ("_shutdown", "_shutdown_thread"):
+        assert hasattr(operations, name), f"Operations.{name} is gone; {PINNED}"
+    assert connection.rabbit_qos_prefetch_count == conf.networker.threads, PINNED
+    assert listener.message_cls is Request, PINNED
+    driver.cleanup()
+
+
+def mended(configured, broker, spoil, **groups):
+    """Start workers where something is wrong; return what they said, and whether they
+    start after the commands that they named."""
+    config = configured(**groups)
+    conf = processes.configuration(config)
+    with kombu.Connection(broker.url.replace("rabbit", "amqp", 1)) as connection:
+        spoil(connection.channel(), conf.networker.exchange, conf.networker.topic)
+    with pytest.raises(service.Refused) as refused:
+        service.check(conf)
+    return conf, str(refused.value)
+
+
+def test_a_queue_that_would_lose_requests(configured, broker):
+    """A queue that is not durable is refused with the command that mends it."""
+
+    def spoil(channel, _, topic):
+        channel.queue_declare(topic, durable=False, auto_delete=False)
+
+    conf, text = mended(configured, broker, spoil)
+    (command,) = re.findall(r"rabbitmqctl (delete_queue .*?) \(", text)
+    broker.control(*shlex.split(command))
+    service.check(conf).close()
+
+
+def test_an_exchange_that_would_lose_requests(configured, broker):
+    """An exchange that is not durable is refused with the command that mends it."""
+
+    def spoil(channel, exchange, _):
+        channel.exchange_declare(exchange, "topic", durable=False, auto_delete=False)
+
+    names = {"exchange": f"x-{uuid.uuid4()}"}
+    conf, text = mended(configured, broker, spoil, networker=names)
+    with rpc.connect(conf) as client, pytest.raises(exceptions.BusUnavailable) as told:
+        client.with_options(timeout=5).get_port("p")
+    assert "inequivalent arg 'durable'" in str(told.value)
+    (command,) = re.findall(r"rabbitmqctl (eval .*?) \(req", text)
+    broker.control(*shlex.split(command))
+    service.check(conf).close()
+
+
+def test_a_check_makes_nothing(configured, broker):
+    """Looking at the configuration declares no queue, so callers are still told."""
+    conf = processes.configuration(configured())
+    service.check(conf).close()
+    assert conf.networker.topic not in broker.control("list_queues", "name")
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A look at the broker: whether it lets us in, what its queues are like, who listens.
+
+Every look has a connection of its own, which cannot hang for longer than it is told to,
+whatever state the others are in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import amqp
+import kombu.exceptions
+import oslo_messaging
+from oslo_messaging._drivers import common, impl_rabbit
+
+from networker import exceptions
+from networker.rpc import rabbit
+from networker.rpc.queues import Requests
+
+#: Seconds that a look at each host may take.
+PATIENCE = 5.0
+
+
+class Look(impl_rabbit.Connection):  # type: ignore[misc]
+    """A connection that is tried once on each host and then given up."""
+
+    def ensure_connection(self) -> None:
+        """Connect once to each host in turn, until one answers."""
+        timeout = self.max_retries
+        self.connection.connect_timeout = timeout
+        limits = {"read_timeout": timeout, "write_timeout": timeout}
+        self.connection.transport_options |= limits
+        hosts = self.connection.alt or [None]
+        for host in hosts:
+            try:
+                self.connection.transport.establish_connection().close()
+            except OSError:
+                if host is hosts[-1]:
+                    raise
+                self.connection.maybe_switch_next()
+            else:
+                return
+
+
+def uses_rabbit(transport: oslo_messaging.RPCTransport) -> bool:
+    """Tell whether a transport needs a broker; those in memory do not."""
+    driver = transport._driver  # there is no public way to it
+    return isinstance(driver, impl_rabbit.RabbitDriver) and not str(
+        driver._url.transport
+    ).startswith("kombu+memory")
+
+
+@contextlib.contextmanager
+def look(
+    transport: oslo_messaging.RPCTransport, timeout: float = PATIENCE
+) -> Iterator[Look]:
+    """Connect to the broker, and disconnect at the end.
+
+    :param transport: one that :func:`uses_rabbit`
+    :param timeout: seconds for each host of the URL
+    :raises BusUnavailable: no host could be reached, or one refused; see `refused`
+    """
+    driver = transport._driver
+    try:
+        found = Look(driver.conf, driver._url, common.PURPOSE_LISTEN, retry=timeout)
+        try:
+            yield found
+        finally:
+            found.close()
+    except (amqp.AccessRefused, amqp.NotAllowed) as error:
+        raise exceptions.BusUnavailable(
+            f"the broker {place(driver._url)} refused: {error.reply_text or error}",
+            refused=True,
+        ) from error
+    except (OSError, amqp.AMQPError, kombu.exceptions.KombuError) as error:
+        raise exceptions.BusUnavailable(
+            f"the broker {place(driver._url)} cannot be reached: {error}"
+        ) from error
+
+
+def check(
+    transport: oslo_messaging.RPCTransport, target: oslo_messaging.Target
+) -> None:
+    """Make sure that a server could listen on a target; in memory it always can.
+
+    :raises BusUnavailable: the broker does not let us in, or an exchange or a queue
+        exists that would lose requests; the message says how to mend it
+    """
+    if uses_rabbit(transport):
+        with look(transport) as found:
+            late = isinstance(transport._driver, rabbit.Driver)
+            queue = Requests(found, target.exchange, target.topic, dead_letters=late)
+            queue.check(found.connection)
+
+
+def listeners(
+    transport: oslo_messaging.RPCTransport, topic: str, timeout: float = PATIENCE
+) -> int:
+    """Count the workers that listen on a topic; 0 if nobody has ever done.
+
+    :raises BusUnavailable: the broker cannot be asked
+    """
+    with look(transport, timeout) as found, found.connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(topic, passive=True).consumer_count)
+        except amqp.NotFound:
+            return 0
+
+
+def place(url: Any) -> str:
+    """Return hosts, ports and virtual host of a URL, without the password."""
+    hosts = [f"{h.hostname}:{h.port or 5672}" for h in url.hosts]
+    vhost = url.virtual_host or "/"
+    return f"{', '.join(hosts) or 'localhost:5672'} (virtual host {vhost})"

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The caller's end of the bus, which keeps its deadlines."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import amqp
+import kombu.exceptions
+import oslo_messaging
+import tenacity
+from oslo_config import cfg
+
+from networker import exceptions
+from networker.context import Context
+from networker.rpc import broker, contract
+from networker.rpc.transport import open_transport, target
+from networker.rpc.watch import Watch
+
+#: Requests that may be stuck in oslo.messaging before new ones are refused.
+_MOST_STUCK = 64
+#: How often oslo.messaging connects anew for a request, before it is our turn: it would
+#: go on for ever by itself.
+_RETRIES = 2
+_BROKEN = (
+    oslo_messaging.MessagingException,
+    kombu.exceptions.KombuError,
+    amqp.AMQPError,
+    OSError,
+)
+#: What a request ended with: a value, or what oslo.messaging raised.
+_Answer = tuple[Any, BaseException | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Request:
+    """A request that somebody waits for.
+
+    :param send: sends it within so many seconds, and returns the answer
+    :param timeout: seconds for all of it
+    :param end: when they are over, by the monotonic clock
+    """
+
+    method: str
+    send: Callable[[float], Any]
+    timeout: float
+    end: float
+    watch: Watch | None = None
+
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return max(self.end - time.monotonic(), 0.001)
+
+    def timed_out(self, text: str | None = None) -> exceptions.CallTimeout:
+        """Return the error that says so."""
+        return exceptions.CallTimeout(text, method=self.method, timeout=self.timeout)
+
+
+class Bus:
+    """The caller's end of the bus: sends requests and waits for answers.
+
+    oslo.messaging may block for ever while the broker is away. Here every request ends
+    by its deadline: it is sent from a thread of its own, which is left behind if it is
+    stuck. Once the broker is back it may still send the request, and a worker refuses
+    it then, because the deadline travels with a call.
+
+    A request that did not reach the broker is sent again until its time is up, if the
+    broker was reached before: then it is being restarted, and the URL is right.
+
+    :param conf: a configuration on which :func:`networker.conf.register` was called
+    :raises ValueError: its transport_url is wrong
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._transport = open_transport(conf)
+        self._topic = f"{conf.networker.exchange}/{conf.networker.topic}"
+        self._client = oslo_messaging.get_rpc_client(
+            self._transport, target(conf, namespace=contract.NAMESPACE)
+        )
+        self._watch: Watch | None = None
+        if broker.uses_rabbit(self._transport):
+            count = functools.partial(
+                broker.listeners, self._transport, conf.networker.topic
+            )
+            self._watch = Watch(count, conf.networker.pool_timeout)
+        self._reached = self._seen = self._closed = False
+        self._stuck: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def call(
+        self, context: Context, method: str, wire: dict[str, Any], timeout: float
+    ) -> Any:
+        """Send a request and return the answer.
+
+        :param context: gets the deadline
+        :param wire: encoded arguments
+        :param timeout: seconds for all of it
+        :raises BusError: there was none
+        """
+        context.deadline = time.time() + timeout
+
+        def send(left: float) -> Any:
+            # A little less than is left, so that the more precise error comes first.
+            prepared = self._prepare(method, timeout=left - min(0.1, left / 10))
+            context.sent = time.time()
+            return prepared.call(context.to_wire(), method, **wire)
+
+        end = time.monotonic() + timeout
+        return self._repeat(_Request(method, send, timeout, end, self._watch))
+
+    def cast(
+        self, context: Context, method: str, wire: dict[str, Any], timeout: float
+    ) -> None:
+        """Hand a request to the broker; `timeout` bounds that, not the execution.
+
+        :raises BusError: the broker has not confirmed it
+        """
+        context.awaited = False
+
+        def send(_left: float) -> None:
+            context.sent = time.time()
+            self._prepare(method).cast(context.to_wire(), method, **wire)
+
+        self._repeat(_Request(method, send, timeout, time.monotonic() + timeout))
+
+    def close(self) -> None:
+        """Close the connections; requests that are made afterwards are refused."""
+        self._closed = True
+        self._transport.cleanup()
+
+    def _prepare(self, method: str, timeout: float | None = None) -> Any:
+        return self._client.prepare(
+            version=contract.methods()[method].operation.since,
+            timeout=timeout,
+            retry=_RETRIES,
+            transport_options=oslo_messaging.TransportOptions(at_least_once=True),
+        )
+
+    def _repeat(self, request: _Request) -> Any:
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._passes),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
+            stop=tenacity.stop_before_delay(request.timeout),
+            reraise=True,
+        )
+        return attempts(self._try, request)
+
+    def _passes(self, error: BaseException) -> bool:
+        """Tell whether a restart of the broker would explain an error."""
+        return (
+            isinstance(error, exceptions.BusUnavailable)
+            and not error.refused
+            and not isinstance(error.__cause__, oslo_messaging.MessageUndeliverable)
+            and self._reached
+            and not self._closed
+        )
+
+    def _try(self, request: _Request) -> Any:
+        self._refuse_if_useless(request.method)
+        if self._watch and not self._seen:
+            patience = min(request.left(), broker.PATIENCE)
+            with broker.look(self._transport, patience):
+                self._seen = True
+        value, error = self._send(request)
+        if error is not None:
+            raise self._translated(request, error) from error
+        self._seen = self._reached = True
+        return value
+
+    def _send(self, request: _Request) -> _Answer:
+        answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                answers.put((request.send(request.left()), None))
+            except BaseException as error:  # noqa: BLE001 - translated by the caller
+                answers.put((None, error))
+
+        thread = threading.Thread(target=run, daemon=True, name=request.method)
+        thread.start()
+        try:
+            return self._wait(request, answers)
+        except exceptions.CallTimeout:
+            self._seen = False
+            with self._lock:
+                self._stuck.append(thread)
+            raise
+
+    def _wait(self, request: _Request, answers: queue.SimpleQueue[_Answer]) -> _Answer:
+        watch = request.watch
+        since = time.monotonic()
+        while True:
+            try:
+                left = request.left()
+                return answers.get(timeout=min(left, watch.interval) if watch else left)
+            except queue.Empty:
+                if time.monotonic() >= request.end:
+                    raise request.timed_out() from None
+                if watch and watch.deserted(since):
+                    text = f"{request.method}: no worker listens to {self._topic}"
+                    raise request.timed_out(text) from None
+
+    def _refuse_if_useless(self, method: str) -> None:
+        if self._closed:
+            text = f"{method}: this client is closed"
+            raise exceptions.BusUnavailable(text, method=method)
+        with self._lock:
+            self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+            stuck = len(self._stuck)
+        if stuck >= _MOST_STUCK:
+            text = f"{method}: {stuck} earlier requests still wait for the broker"
+            raise exceptions.BusUnavailable(text, method=method)
+
+    def _translated(
+        self, request: _Request, error: BaseException
+    ) -> exceptions.NetworkException:
+        method = request.method
+        kind = getattr(error, "exc_type", type(error).__name__)
+        if isinstance(error, oslo_messaging.MessagingTimeout):
+            return request.timed_out()
+        if isinstance(error, oslo_messaging.MessageUndeliverable):
+            text = f"{method}: no worker has declared {self._topic}; is one running?"
+            return exceptions.BusUnavailable(text, method=method)
+        if kind in {"UnsupportedVersion", "NoSuchMethod"}:
+            since = contract.methods()[method].operation.since
+            return exceptions.UnsupportedVersion(method=method, version=since)
+        if isinstance(error, oslo_messaging.RemoteError):
+            return exceptions.WorkerError(f"{method}: {kind}: {error.value}")
+        if isinstance(error, _BROKEN):
+            self._seen = False
+            text = f"{method}: the broker did not take the request: {error}"
+            return exceptions.BusUnavailable(text, method=method)
+        return exceptions.WorkerError(f"{method}: {kind}: {error}", method=method)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queues on RabbitMQ: what requests wait in, and where those end that kill workers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import amqp
+from kombu import entity
+from kombu.connection import Connection
+from oslo_messaging._drivers import impl_rabbit
+
+from networker import exceptions
+
+_MISMATCH = re.compile(
+    r"inequivalent arg '(?P<what>[^']+)' for (?P<kind>queue|exchange) "
+    r"'(?P<name>[^']+)'.*received (?P<wanted>.+?) but current is (?P<found>.+)"
+)
+
+
+def dead_name(topic: str) -> str:
+    """Name the exchange and the queue for requests of a topic that nobody could serve."""
+    return f"{topic}.dead"
+
+
+def outcomes_name(topic: str) -> str:
+    """Name the topic on which workers tell how casts ended."""
+    return f"{topic}.outcomes"
+
+
+def dead_queue(topic: str, *, quorum: bool) -> entity.Queue:
+    """Return the queue for requests that nobody could serve, not declared yet."""
+    name = dead_name(topic)
+    return entity.Queue(
+        name,
+        entity.Exchange(name, type="direct", durable=True),
+        routing_key=name,
+        durable=True,
+        queue_arguments={"x-queue-type": "quorum"} if quorum else {},
+    )
+
+
+class Requests(impl_rabbit.Consumer):  # type: ignore[misc]
+    """The queue of a topic, with somewhere for its requests to go when they kill workers.
+
+    :param connection: oslo.messaging's, whose configuration says what queues are like
+    :param callback: called with every message; None to declare only
+    :param dead_letters: False for the queue as oslo.messaging itself declares it
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        exchange: str,
+        topic: str,
+        callback: Any = None,
+        *,
+        dead_letters: bool = True,
+    ) -> None:
+        super().__init__(
+            exchange_name=exchange,
+            queue_name=topic,
+            routing_key=topic,
+            type="topic",
+            durable=connection.durable,
+            exchange_auto_delete=connection.amqp_auto_delete,
+            queue_auto_delete=connection.amqp_auto_delete,
+            callback=callback,
+            rabbit_ha_queues=connection.rabbit_ha_queues,
+            enable_cancel_on_failover=connection.enable_cancel_on_failover,
+            rabbit_quorum_queue=connection.rabbit_quorum_queue,
+            rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
+        )
+        self._dead: entity.Queue | None = None
+        if dead_letters:
+            quorum = connection.rabbit_quorum_queue
+            self._dead = dead_queue(topic, quorum=quorum)
+            self.queue_arguments |= _dead_letters(dead_name(topic), quorum=quorum)
+
+    def declare(self, conn: Any) -> None:
+        """Declare the queue, and first where its requests go in the end.
+
+        oslo.messaging's way is more forgiving: it makes do with a queue that a restart of
+        the broker empties, and deletes one whose node does not answer.
+        """
+        if self._dead:
+            self._dead(conn.channel).declare()
+        self.queue = self._queue()(conn.channel)
+        self.queue.declare()
+        self._declared_on = conn.channel
+
+    def _queue(self) -> entity.Queue:
+        return entity.Queue(
+            self.queue_name,
+            self.exchange,
+            routing_key=self.routing_key,
+            durable=self.durable,
+            auto_delete=self.queue_auto_delete,
+            queue_arguments=self.queue_arguments,
+        )
+
+    def check(self, connection: Connection) -> None:
+        """Make sure that what exists of the queues already is as it should be.
+
+        Nothing is made that does not exist.
+
+        :raises BusUnavailable: an exchange or a queue has other properties, as it can be
+            left by another release or configuration; the message says how to mend it
+        """
+        declarations = [self.exchange.declare, self._queue().queue_declare]
+        if self._dead:
+            declarations += [self._dead.exchange.declare, self._dead.queue_declare]
+        for declare in declarations:
+            # Only an active declaration compares, and only a passive one makes nothing.
+            for passive in (True, False):
+                with connection.channel() as channel:
+                    try:
+                        declare(passive=passive, channel=channel)
+                    except amqp.NotFound:
+                        break
+                    except amqp.PreconditionFailed as error:
+                        raise mismatch(error, connection.virtual_host) from error
+
+
+def _dead_letters(name: str, *, quorum: bool) -> dict[str, str]:
+    arguments = {"x-dead-letter-exchange": name, "x-dead-letter-routing-key": name}
+    if quorum:
+        # Without it a request could be lost on its way to the other queue.
+        arguments |= {
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+    return arguments
+
+
+def mismatch(error: amqp.PreconditionFailed, vhost: str) -> exceptions.BusUnavailable:
+    """Explain that a queue or an exchange exists with other properties.
+
+    :param error: what RabbitMQ answered
+    :param vhost: the virtual host
+    """
+    found = _MISMATCH.search(str(error))
+    if found is None:
+        text = f"the broker refused to declare a queue: {error}"
+        return exceptions.BusUnavailable(text, refused=True)
+    kind, name = found["kind"], found["name"]
+    if kind == "queue":
+        mend = f"rabbitmqctl delete_queue --vhost '{vhost}' '{name}'"
+    else:
+        where = f'rabbit_misc:r(<<"{vhost}">>, exchange, <<"{name}">>)'
+        mend = (
+            f"rabbitmqctl eval 'rabbit_exchange:delete({where}, false, <<\"cli\">>).'"
+        )
+    text = (
+        f"the {kind} {name!r} exists in the virtual host {vhost!r} with another "
+        f"{found['what']} ({found['found']}, not {found['wanted']}); stop all callers "
+        f"and workers, delete it with: {mend} (requests that wait in a queue are lost), "
+        "or configure another topic and exchange"
+    )
+    return exceptions.BusUnavailable(text, refused=True)
