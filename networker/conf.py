@@ -8,6 +8,7 @@ a controller has no use for.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterable, Sequence
 from importlib import metadata
@@ -156,7 +157,8 @@ def register(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
         conf.register_opts(opts, group.name)
     oslo_messaging.TransportURL.parse(conf, "fake:/")  # registers transport_url
     for module, name in _UNREGISTERED:
-        conf.register_opts(getattr(importlib.import_module(module), name), name)
+        with contextlib.suppress(ModuleNotFoundError):  # tracing came with 18.3
+            conf.register_opts(getattr(importlib.import_module(module), name), name)
     return conf
 
 

@@ -2,5 +2,6 @@
 """The bus: the interface at a distance."""
 
 from networker.rpc.client import Client, Reply, connect
+from networker.rpc.outcomes import Outcome, outcomes
 
-__all__ = ["Client", "Reply", "connect"]
+__all__ = ["Client", "Outcome", "Reply", "connect", "outcomes"]

@@ -24,15 +24,22 @@ LOG = logging.getLogger(__name__)
 #: Seconds by which a caller's clock may be ahead before it is worth a line in the log.
 _SKEW = 1.0
 
+#: Tells how a cast ended: context, method, encoded answer, seconds that it ran.
+Publish = Callable[[Context, str, dict[str, Any], float], None]
+
 
 class Dispatcher:
     """Calls a driver for requests from the bus.
 
     :param driver: what answers; it is called from many threads
+    :param publish: tells how a cast ended; None to tell nobody
     """
 
-    def __init__(self, driver: base.NetworkDriver) -> None:
+    def __init__(
+        self, driver: base.NetworkDriver, publish: Publish | None = None
+    ) -> None:
         self._driver = driver
+        self._publish = publish
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._late = itertools.count(1)
 
@@ -76,6 +83,8 @@ class Dispatcher:
             LOG.info(
                 "%s [%s] %.3f s %s", method.name, context.trace_id, seconds, outcome
             )
+            if self._publish and not context.awaited:
+                self._publish(context, method.name, answer, seconds)
         return answer
 
     def _run(

@@ -13,6 +13,7 @@ from oslo_messaging._drivers import impl_rabbit
 
 from networker import exceptions
 
+_NO_LIMIT = 1_000_000
 _MISMATCH = re.compile(
     r"inequivalent arg '(?P<what>[^']+)' for (?P<kind>queue|exchange) "
     r"'(?P<name>[^']+)'.*received (?P<wanted>.+?) but current is (?P<found>.+)"
@@ -37,7 +38,10 @@ def dead_queue(topic: str, *, quorum: bool) -> entity.Queue:
         entity.Exchange(name, type="direct", durable=True),
         routing_key=name,
         durable=True,
-        queue_arguments={"x-queue-type": "quorum"} if quorum else {},
+        # RabbitMQ 4 has a limit of 20 otherwise, and looking at a letter counts.
+        queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT}
+        if quorum
+        else {},
     )
 
 

@@ -62,10 +62,10 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
     ) -> None:
         self._stopping = threading.Event()
         self._pause = 0.0
+        super().__init__(conf, url, purpose, retry=retry)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
-        super().__init__(conf, url, purpose, retry=retry)
 
     def ensure_connection(self) -> None:
         """Connect, however long it takes, in short intervals."""

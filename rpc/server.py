@@ -11,6 +11,7 @@ from oslo_config import cfg
 from networker.drivers import base
 from networker.rpc import broker, transport
 from networker.rpc.dispatcher import Dispatcher
+from networker.rpc.telling import Publisher
 
 
 class Server:
@@ -27,10 +28,12 @@ class Server:
         # The host's name and no process id: with the stock driver, the queue
         # <topic>.<server> outlives us.
         self._target = transport.target(conf, server=socket.gethostname())
+        self._outcomes = Publisher(conf) if conf.networker.notify else None
+        publish = self._outcomes.publish if self._outcomes else None
         self._server = oslo_messaging.get_rpc_server(
             self._transport,
             self._target,
-            [Dispatcher(driver).endpoint()],
+            [Dispatcher(driver, publish).endpoint()],
             access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
             server_cls=transport.server_class(self._transport),
         )
@@ -41,6 +44,8 @@ class Server:
         :raises BusUnavailable: it does not, or they are not; see `refused`
         """
         broker.check(self._transport, self._target)
+        if self._outcomes:
+            self._outcomes.check()
 
     def start(self) -> None:
         """Begin to take requests."""
@@ -48,6 +53,10 @@ class Server:
 
     def stop(self) -> None:
         """Take no more requests, finish and answer those begun, and disconnect."""
+        if self._outcomes:
+            self._outcomes.hurry()
         self._server.stop()
         self._server.wait()
         self._transport.cleanup()
+        if self._outcomes:
+            self._outcomes.close()

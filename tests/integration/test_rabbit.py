@@ -10,8 +10,8 @@ import threading
 import time
 import uuid
 
-import kombu
 import pytest
+from kombu.connection import Connection
 from oslo_messaging._drivers import amqpdriver, base, impl_rabbit, pool
 from oslo_messaging.rpc import server as rpc_server
 
@@ -87,7 +87,7 @@ def mended(configured, broker, spoil, **groups):
     start after the commands that they named."""
     config = configured(**groups)
     conf = processes.configuration(config)
-    with kombu.Connection(broker.url.replace("rabbit", "amqp", 1)) as connection:
+    with Connection(broker.url.replace("rabbit", "amqp", 1)) as connection:
         spoil(connection.channel(), conf.networker.exchange, conf.networker.topic)
     with pytest.raises(service.Refused) as refused:
         service.check(conf)

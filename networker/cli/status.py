@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``networker status``: whether the bus carries requests, and somebody takes them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import amqp
+from cliff.show import ShowOne
+from kombu.connection import Connection
+
+from networker.cli.base import Operation
+from networker.rpc import broker
+from networker.rpc.queues import dead_name
+from networker.rpc.telling import queue_name
+from networker.rpc.transport import open_transport
+from networker.service import Refused
+
+
+class Status(Operation, ShowOne):
+    """Show whether workers listen, and what waits in the queues.
+
+    `waiting` are requests that no worker has taken yet, `workers` the processes that
+    listen, `dead` the requests that nobody could serve (see `networker dead list`), and
+    `outcomes` those of casts that no controller has taken yet, if workers publish them.
+
+    The exit code is 0 if all is well, 1 if no worker listens or there are dead letters,
+    2 if the configuration has to be mended, and 3 if the broker cannot be reached.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return a parser whose help ends with an example."""
+        parser = super().get_parser(prog_name)
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.epilog = "example:\n  networker status -f value -c workers"
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command; say what is not well."""
+        self._unwell: list[str] = []
+        code = super().run(parsed_args)
+        for text in self._unwell:
+            self.app.stderr.write(f"networker: {text}\n")
+        return 1 if self._unwell else code
+
+    def take_action(self, _: argparse.Namespace) -> Any:
+        """Return what the broker tells."""
+        conf = self.configuration()
+        try:
+            transport = open_transport(conf)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        if not broker.uses_rabbit(transport):
+            raise Refused(
+                "[DEFAULT] transport_url: only RabbitMQ can be asked, and this one is in "
+                "memory"
+            )
+        topic = conf.networker.topic
+        with broker.look(transport) as found:
+            connection = found.connection
+            waiting, workers = _queue(connection, topic)
+            dead, _none = _queue(connection, dead_name(topic))
+            told, _none = _queue(connection, queue_name(conf))
+            server = connection.connection.server_properties
+        if not workers:
+            self._unwell.append(
+                f"no worker listens to {conf.networker.exchange}/{topic}"
+            )
+        if dead:
+            self._unwell.append(f"{dead} dead letters: see `networker dead list`")
+        fields = {
+            "broker": broker.place(transport._driver._url),
+            "version": f"{server.get('product')} {server.get('version')}",
+            "topic": topic,
+            "waiting": waiting,
+            "workers": workers or 0,
+            "dead": dead or 0,
+            "outcomes": told,
+        }
+        return list(fields), list(fields.values())
+
+
+def _queue(connection: Connection, name: str) -> tuple[int | None, int | None]:
+    """Return how many messages wait in a queue and how many listen; None: no queue."""
+    with connection.channel() as channel:
+        try:
+            found = channel.queue_declare(name, passive=True)
+        except amqp.NotFound:
+            return None, None
+    return found.message_count, found.consumer_count

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dead letters: what RabbitMQ took off the topic because no worker could serve it.
+
+They are requests that were delivered more often than the delivery limit, since each
+worker died of them, and messages that are no request at all. They wait in the queue
+``<topic>.dead`` until an operator replays or drops them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from typing import Any, NoReturn
+
+import amqp
+import msgspec
+from kombu import messaging
+from oslo_config import cfg
+from oslo_messaging._drivers import common
+
+from networker import exceptions
+from networker.rpc import broker
+from networker.rpc.queues import dead_name
+from networker.rpc.transport import open_transport
+
+_CONTEXT = "_context_"
+_NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+#: By which a caller would have been answered.
+_REPLY = ("_msg_id", "_reply_q", "_timeout")
+
+
+class _Envelope(msgspec.Struct):
+    version: str = msgspec.field(name="oslo.version")
+    message: str = msgspec.field(name="oslo.message")
+
+
+@dataclasses.dataclass(frozen=True)
+class Letter:
+    """A dead letter.
+
+    :param id: the operation id; a message without one is named by a digest of its body
+    :param request: the request as oslo.messaging sends it; None if it is none
+    :param deliveries: how often it was delivered to a worker, if that is known
+    :param message: as it came from the queue, not acknowledged
+    """
+
+    id: str
+    request: dict[str, Any] | None
+    deliveries: int | None
+    message: Any
+
+    @property
+    def method(self) -> str | None:
+        """The name of the method."""
+        return self.request["method"] if self.request else None
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """The arguments as they were sent."""
+        return self.request["args"] if self.request else None
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What :class:`networker.context.Context` sent."""
+        found = (self.request or {}).items()
+        return {k.removeprefix(_CONTEXT): v for k, v in found if k.startswith(_CONTEXT)}
+
+    @property
+    def when(self) -> datetime.datetime | None:
+        """When it died, in UTC."""
+        found = _death(self.message.headers).get("time")
+        if not isinstance(found, datetime.datetime):
+            return None
+        return found.replace(tzinfo=datetime.UTC)
+
+    @property
+    def reason(self) -> str | None:
+        """RabbitMQ's word for it: ``delivery_limit`` or ``rejected``."""
+        return _death(self.message.headers).get("reason")
+
+    @property
+    def age(self) -> tuple[Any, ...]:
+        """By which letters are sorted, the oldest first."""
+        sent = self.context.get("sent")
+        sent = sent if isinstance(sent, (int, float)) else 0.0
+        return self.when or _NEVER, sent, self.id
+
+    @property
+    def body(self) -> str:
+        """The body as text; bytes that are none are escaped."""
+        return _bytes(self.message).decode(errors="backslashreplace")
+
+
+class DeadLetters:
+    """The dead letters of the topic that a configuration names.
+
+    Each method has a connection of its own, and takes all letters; what it does not
+    remove goes back at the end. While it runs, others do not see them. A quorum queue
+    puts back in disorder what is much, so letters are sorted by when they died.
+
+    :param conf: a configuration on which :func:`networker.conf.register` was called
+    :raises ValueError: its transport_url is wrong, or is not RabbitMQ's
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._exchange = conf.networker.exchange
+        self._topic = conf.networker.topic
+        self._transport = open_transport(conf)
+        if not broker.uses_rabbit(self._transport):
+            raise ValueError(
+                "[DEFAULT] transport_url: only RabbitMQ keeps dead letters, and this "
+                "one is in memory"
+            )
+
+    def read(self, limit: int | None = None) -> list[Letter]:
+        """Return the dead letters, the oldest first, and leave them where they are.
+
+        :param limit: how many at most
+        :raises BusUnavailable: the broker cannot be asked
+        """
+        with self._taken() as (_, letters):
+            return letters[:limit]
+
+    def replay(self, ids: Collection[str] | None = None) -> list[Letter]:
+        """Send requests to the workers again, as casts under the same operation id.
+
+        A letter leaves this queue when the broker has confirmed the request: what is
+        interrupted in between is in both queues, and running it twice is harmless.
+
+        :param ids: of all letters to replay; None for all that are requests
+        :returns: the letters; of all, those that are no request have stayed
+        :raises NetworkException: there is none with such an id, or it is no request;
+            nothing was replayed
+        :raises BusUnavailable: the broker cannot be asked, or has nowhere to put it
+        """
+        with self._taken() as (channel, letters):
+            chosen = _chosen(letters, ids)
+            junk = {letter.id for letter in chosen if letter.request is None}
+            if ids is not None and junk:
+                text = (
+                    f"{', '.join(sorted(junk))}: no request, which can only be dropped"
+                )
+                raise exceptions.NetworkException(text)
+            for letter in chosen:
+                if letter.request is not None:
+                    self._send(channel, _revived(letter.request))
+                    letter.message.ack()
+            return chosen
+
+    def drop(self, ids: Collection[str] | None = None) -> list[Letter]:
+        """Remove letters for ever.
+
+        :param ids: of all letters to remove; None for all
+        :returns: what was removed
+        :raises NetworkException: there is none with such an id; nothing was removed
+        :raises BusUnavailable: the broker cannot be asked
+        """
+        with self._taken() as (_, letters):
+            chosen = _chosen(letters, ids)
+            for letter in chosen:
+                letter.message.ack()
+            return chosen
+
+    @contextlib.contextmanager
+    def _taken(self) -> Iterator[tuple[Any, list[Letter]]]:
+        """Hold the letters; what is not acknowledged goes back with the channel's end."""
+        with broker.look(self._transport) as found:
+            most = found.rabbit_quorum_queue_config.delivery_limit
+            with found.connection.channel() as channel:
+                letters = [_letter(m, most) for m in self._messages(channel)]
+                letters.sort(key=lambda letter: letter.age)
+                yield channel, letters
+
+    def _messages(self, channel: Any) -> Iterator[Any]:
+        with contextlib.suppress(amqp.NotFound):  # no worker has ever run
+            while raw := channel.basic_get(dead_name(self._topic)):
+                # Unlike kombu's Queue.get, this takes what cannot be decompressed, too.
+                yield channel.message_to_python(raw)
+
+    def _send(self, channel: Any, request: dict[str, Any]) -> None:
+        def refuse(*_: object) -> NoReturn:
+            raise exceptions.BusUnavailable(
+                f"no worker has declared {self._exchange}/{self._topic}, so nothing can "
+                "be replayed; is one running?"
+            )
+
+        producer = messaging.Producer(channel, on_return=refuse, auto_declare=False)
+        try:
+            producer.publish(
+                common.serialize_msg(request),
+                exchange=self._exchange,
+                routing_key=self._topic,
+                mandatory=True,
+            )
+        except amqp.NotFound:
+            refuse()
+        except amqp.exceptions.MessageNacked as error:
+            text = "the broker did not take the request, which stays where it is"
+            raise exceptions.BusUnavailable(text) from error
+
+
+def _letter(message: Any, most: int) -> Letter:
+    request = _request(message)
+    operation = (request or {}).get(f"{_CONTEXT}operation_id")
+    named = operation if isinstance(operation, str) else ""
+    digest = hashlib.sha256(_bytes(message)).hexdigest()
+    died_of_it = _death(message.headers).get("reason") == "delivery_limit"
+    return Letter(
+        id=named or f"sha256-{digest[:12]}",
+        request=request,
+        # RabbitMQ does not tell, but gives up one delivery after the limit.
+        deliveries=most + 1 if died_of_it and most else None,
+        message=message,
+    )
+
+
+def _request(message: Any) -> dict[str, Any] | None:
+    """Return the request in a message, or None if no worker could find one either."""
+    try:
+        envelope = msgspec.json.decode(_bytes(message), type=_Envelope)
+        request = msgspec.json.decode(envelope.message)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    sound = (
+        isinstance(request, dict)
+        and isinstance(request.get("method"), str)
+        and isinstance(request.get("args"), dict)
+    )
+    return request if sound else None
+
+
+def _revived(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the request as a cast that has no deadline: nobody waits any more."""
+    kept = {name: part for name, part in request.items() if name not in _REPLY}
+    return kept | {
+        f"{_CONTEXT}awaited": False,
+        f"{_CONTEXT}deadline": None,
+        f"{_CONTEXT}sent": time.time(),
+        # The stock driver drops what it has seen before.
+        "_unique_id": uuid.uuid4().hex,
+    }
+
+
+def _chosen(letters: list[Letter], ids: Collection[str] | None) -> list[Letter]:
+    if ids is None:
+        return letters
+    unknown = set(ids) - {letter.id for letter in letters}
+    if unknown:
+        text = f"there is no dead letter {', '.join(sorted(unknown))}"
+        raise exceptions.NetworkException(text)
+    return [letter for letter in letters if letter.id in ids]
+
+
+def _death(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return the latest death, as RabbitMQ recorded it."""
+    deaths = headers.get("x-death")
+    first = deaths[0] if isinstance(deaths, list) and deaths else {}
+    return first if isinstance(first, dict) else {}
+
+
+def _bytes(message: Any) -> bytes:
+    body = message.body
+    return body.encode() if isinstance(body, str) else bytes(body)
