@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import functools
 import threading
 import time
@@ -22,10 +23,23 @@ from taskflow.patterns import linear_flow, unordered_flow
 from taskflow.task import FunctorTask
 from taskflow.types.failure import Failure
 
-from networker.context import Context, current
+from networker.context import Context, current, is_ours
+from networker.drivers.deadline import require_time
 from networker.exceptions import NetworkException
 
 LOG = log.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of an operation; see :func:`step`."""
+
+    function: Callable[..., Any]
+    name: str
+    provides: str | None
+    undo: Callable[[Any], None] | None
+    takes: Mapping[str, str] | None
+    given: Mapping[str, Any]
 
 
 def step(
@@ -36,33 +50,20 @@ def step(
     undo: Callable[[Any], None] | None = None,
     takes: Mapping[str, str] | None = None,
     **given: Any,
-) -> FunctorTask:
+) -> Step:
     """Make a step of an operation out of a function.
 
     The function's arguments are what earlier steps provide, and `given`. It runs under
-    the oslo.context of the thread that calls this.
+    the oslo.context of the thread that runs the operation.
 
     :param name: unique in the operation, for the log
     :param provides: under which name later steps get the result
     :param undo: called with the result when a later step, or one of the same wave, fails;
-        what goes wrong in it is logged and does not hide the first error
+        what goes wrong in it is logged and does not hide the first error. What a step did
+        before it failed itself, it undoes itself: see :func:`undoing`.
     :param takes: arguments that come from a result of another name: argument to name
     """
-    caller = oslo_context.get_current()
-
-    @functools.wraps(function)
-    def execute(*args: Any, **kwargs: Any) -> Any:
-        with current(caller):
-            return function(*args, **kwargs)
-
-    def revert(**outcome: Any) -> None:
-        result = outcome["result"]
-        if undo is not None and not isinstance(result, Failure):
-            with current(caller):
-                _undo(name, functools.partial(undo, result))
-
-    about = {"name": name, "provides": provides, "rebind": takes, "inject": given}
-    return FunctorTask(execute, revert=revert, **about)
+    return Step(function, name, provides, undo, takes, given)
 
 
 class Flows:
@@ -79,7 +80,9 @@ class Flows:
         self._lock = threading.Lock()
         self._executor: futures.ThreadPoolExecutor | None = None
 
-    def run(self, name: str, *waves: Sequence[FunctorTask]) -> Mapping[str, Any]:
+    def run(
+        self, name: str, *waves: Sequence[Step], timely: bool = False
+    ) -> Mapping[str, Any]:
         """Run steps in waves: those of a wave at the same time, the waves in order.
 
         A step must not run an operation itself: it would wait for the threads that it
@@ -87,13 +90,19 @@ class Flows:
 
         :param name: of the operation, for the log
         :param waves: steps, see :func:`step`
+        :param timely: whether to undo it all if the caller's deadline has passed at the
+            end
         :returns: what the steps provided, by name
         :raises NetworkException: what a step raised, after all steps that were done are
             undone; other classes of errors pass through alike
         """
+        rollback = _Rollback(oslo_context.get_current())
         flow = linear_flow.Flow(name)
         for number, wave in enumerate(waves):
-            flow.add(unordered_flow.Flow(f"{name}/{number}").add(*wave))
+            tasks = [rollback.task(one) for one in wave]
+            flow.add(unordered_flow.Flow(f"{name}/{number}").add(*tasks))
+        if timely:
+            flow.add(rollback.task(step(require_time, name="in time")))
         engine = engines.load(flow, **self._options())
         journal = _Journal(engine)
         with journal, _FirstError(journal):
@@ -117,6 +126,43 @@ class Flows:
                     self._conf.taskflow.max_workers, thread_name_prefix="flow"
                 )
             return {"engine": "parallel", "executor": self._executor}
+
+
+class _Rollback:
+    """Turns steps into tasks, and knows whether they may still be undone.
+
+    :param caller: the context that steps run in
+    """
+
+    def __init__(self, caller: oslo_context.RequestContext | None) -> None:
+        self._caller = caller
+        self._lock = threading.Lock()
+        self._ours: bool | None = None
+
+    def task(self, one: Step) -> FunctorTask:
+        """Return the engine's form of a step."""
+
+        @functools.wraps(one.function)
+        def execute(*args: Any, **kwargs: Any) -> Any:
+            with current(self._caller):
+                return one.function(*args, **kwargs)
+
+        def revert(**outcome: Any) -> None:
+            result = outcome["result"]
+            if one.undo is not None and not isinstance(result, Failure):
+                with current(self._caller):
+                    if self._allowed():
+                        undo(one.name, one.undo, result)
+
+        about = {"name": one.name, "provides": one.provides, "rebind": one.takes}
+        return FunctorTask(execute, revert=revert, inject=one.given, **about)
+
+    def _allowed(self) -> bool:
+        """Tell whether the request is still this worker's; asked for only once."""
+        with self._lock:
+            if self._ours is None:
+                self._ours = may_undo()
+            return self._ours
 
 
 class _Journal(listeners.Listener):  # type: ignore[misc]
@@ -174,11 +220,15 @@ class _FirstError:
             raise errors[0] from errors[0].__cause__
 
 
-def _undo(name: str, undo: Callable[[], object]) -> None:
+def undo(name: str, function: Callable[..., object], *args: Any) -> None:
+    """Undo one thing; what goes wrong in it is logged, so that others are undone too.
+
+    :param name: of what is undone, for the log
+    """
     LOG.warning("undoing %s", name)
     with without_deadline():
         try:
-            undo()
+            function(*args)
         except NetworkException as error:
             LOG.error("undoing %s failed, what it did is left: %s", name, error)
 
@@ -198,9 +248,21 @@ def undoing(name: str) -> Iterator[Callable[..., None]]:
     try:
         yield on_failure
     except NetworkException:
-        for undo in reversed(undos):
-            _undo(name, undo)
+        if undos and may_undo():
+            for function in reversed(undos):
+                undo(name, function)
         raise
+
+
+def may_undo() -> bool:
+    """Tell whether this worker may take back what it did.
+
+    Where another worker has the request by now, what this one did is the other's.
+    """
+    if is_ours():
+        return True
+    LOG.warning("another worker has the request: nothing is undone")
+    return False
 
 
 def without_deadline() -> contextlib.AbstractContextManager[None]:

@@ -11,6 +11,11 @@ from typing import Any
 
 from oslo_context import context as oslo_context
 
+from networker import exceptions
+
+#: Seconds within which the broker does not give up a worker that does not move.
+_SURE = 5.0
+
 
 class Context(oslo_context.RequestContext):
     """An oslo.context with an operation id and a deadline.
@@ -44,6 +49,7 @@ class Context(oslo_context.RequestContext):
         self.sent = sent
         self.awaited = awaited
         self.lease = lease
+        self.since = time.monotonic()
 
     @classmethod
     def of_caller(cls, given: oslo_context.RequestContext | None) -> Context:
@@ -148,3 +154,20 @@ def is_ours() -> bool:
     context = oslo_context.get_current()
     lease = context.lease if isinstance(context, Context) else None
     return lease is None or lease()
+
+
+def stay_ours() -> None:
+    """Stop this thread if another worker has what it works on; call it before changes.
+
+    Only a request that has been here for some seconds can have been given to another
+    worker, so only for that the broker is asked.
+
+    :raises WorkerError: another worker has it
+    """
+    context = oslo_context.get_current()
+    since = context.since if isinstance(context, Context) else time.monotonic()
+    if time.monotonic() - since > _SURE and not is_ours():
+        raise exceptions.WorkerError(
+            "this worker was cut off from the broker, which has given the request to "
+            "another one"
+        )

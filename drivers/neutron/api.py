@@ -27,8 +27,8 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 from oslo_log import log
 
-from networker.context import current_trace_id
-from networker.drivers.neutron.errors import Refused
+from networker.context import current_trace_id, stay_ours
+from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.session import CloudRefused, Session
 from networker.exceptions import CloudUnavailable
 
@@ -76,15 +76,17 @@ class Api:
 
         :param revision: only if this is its ``revision_number``, else refuse with 412
         """
-        headers = {"If-Match": f"revision_number={revision}"} if revision else {}
-        return self._request("PUT", path, json=body, headers=headers)
+        return self._request("PUT", path, json=body, headers=_if_match(revision))
 
-    def delete(self, path: str) -> bool:
-        """Remove something, and tell whether it was there."""
+    def delete(self, path: str, revision: int | None = None) -> bool:
+        """Remove something, and tell whether it was there.
+
+        :param revision: only if this is its ``revision_number``, else refuse with 412
+        """
         try:
-            self._request("DELETE", path)
+            self._request("DELETE", path, headers=_if_match(revision))
         except Refused as refused:
-            if refused.orig_code != 404:
+            if not is_gone(refused):
                 raise
             return False
         return True
@@ -100,6 +102,9 @@ class Api:
     def _request(
         self, method: str, path: str, *, repeat: bool = True, **kwargs: Any
     ) -> dict[str, Any]:
+        if method != "GET":
+            stay_ours()
+
         def send(left: float) -> dict[str, Any]:
             service = getattr(self.session.connection(), self.service)
             reply = service.request(
@@ -140,6 +145,12 @@ class Api:
 
     def _patience(self) -> float:
         return seconds_left(self.conf.neutron.request_timeout)
+
+
+def _if_match(revision: int | None) -> dict[str, str]:
+    if revision is None:
+        return {}
+    return {"If-Match": f"revision_number={revision}"}
 
 
 def seconds_left(patience: float) -> float:

@@ -11,6 +11,7 @@ from oslo_config import cfg
 from networker.drivers.flow import Flows, step
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.compute import Compute
+from networker.drivers.neutron.group_rules import GroupRules
 from networker.drivers.neutron.ports import Ports
 from networker.drivers.neutron.security_groups import SecurityGroups
 from networker.drivers.neutron.session import Session
@@ -25,6 +26,7 @@ class Cloud:
     network: Api
     ports: Ports
     groups: SecurityGroups
+    rules: GroupRules
     compute: Compute
     flows: Flows
 
@@ -34,11 +36,13 @@ class Cloud:
         session = Session(conf)
         network = Api(session, "network", conf)
         ports = Ports(network, conf)
+        groups = SecurityGroups(network)
         return cls(
             session=session,
             network=network,
             ports=ports,
-            groups=SecurityGroups(network),
+            groups=groups,
+            rules=GroupRules(groups),
             compute=Compute(Api(session, "compute", conf), ports, conf),
             flows=Flows(conf),
         )

@@ -9,11 +9,18 @@ from collections.abc import Collection
 
 from oslo_config import cfg
 
+from networker.drivers.neutron import marks
 from networker.drivers.neutron.api import Api, seconds_left
-from networker.drivers.neutron.errors import Refused
-from networker.drivers.neutron.ports import Ports
+from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.ports import Claimed, Ports
 from networker.drivers.neutron.translate import Json
-from networker.exceptions import AmphoraNotFound
+from networker.exceptions import AmphoraNotFound, CloudUnavailable
+
+#: How often a port is attached that others attach and detach at the same time.
+_TRIES = 5
+#: How often to look for the end of a detach that is undone: another call may have attached
+#: the port again in between.
+_LOOKS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,36 +44,85 @@ class Compute:
         try:
             self.api.get(f"/servers/{compute_id}")
         except Refused as refused:
-            if refused.orig_code == 404:
+            if is_gone(refused):
                 raise _no_server(compute_id, refused) from refused
             raise
 
-    def attach(self, compute_id: str, port: Json) -> bool:
-        """Attach a port to a server, and tell whether it was not attached yet.
+    def attach(self, compute_id: str, claimed: Claimed) -> bool:
+        """Attach a port to a server, and tell whether this call is the one that did.
 
         :raises AmphoraNotFound: the server does not exist
         :raises Refused: the port is another server's, or the cloud refused
         """
-        if port["device_id"] == compute_id:
+        if claimed.port["device_id"] == compute_id:
             return False
+        for left in reversed(range(_TRIES)):
+            try:
+                self._attach(compute_id, claimed.port["id"])
+            except (Refused, CloudUnavailable) as error:
+                attached = self._is_attached(compute_id, claimed, error)
+                if attached is not None:
+                    return attached
+                if not left:
+                    raise
+            else:
+                if left < _TRIES - 1:
+                    # For the call that has just detached it, and may wait for that.
+                    self.ports.mark(claimed.port["id"])
+                return True
+        raise AssertionError("the last try returns or raises")
+
+    def _is_attached(
+        self, compute_id: str, claimed: Claimed, error: Refused | CloudUnavailable
+    ) -> bool | None:
+        """Tell whether it was this call that attached a port, when Nova was not clear.
+
+        :returns: None if another call has just detached it
+        :raises NetworkException: the given error: it is not attached
+        """
+        if not (is_in_doubt(error) or error.orig_code in (400, 409)):
+            raise error
+        port = self.ports.find(claimed.port["id"])
+        if port is None:
+            raise error
+        named = port["id"] in (error.orig_msg or "")
+        if not port["device_id"] and error.orig_code == 409 and named:
+            return None
+        # After 500 a port can have its server without the guest having it.
+        if port["device_id"] != compute_id or error.orig_code == 500:
+            raise error
+        if claimed.made and marks.same(port, claimed.port):
+            return True
+        # Another call attached it, and must not take it back.
+        port = self.ports.mark(port["id"])
+        if port is None:
+            raise error
+        return False if port["device_id"] == compute_id else None
+
+    def _attach(self, compute_id: str, port_id: str) -> None:
+        body = {"interfaceAttachment": {"port_id": port_id}}
         try:
-            self.api.post(
-                f"/servers/{compute_id}/os-interface",
-                {"interfaceAttachment": {"port_id": port["id"]}},
-            )
+            self.api.post(f"/servers/{compute_id}/os-interface", body)
         except Refused as refused:
             # Nova's words for a server and for a port that it does not find differ, but
             # both have the id.
-            if refused.orig_code == 404 and compute_id in (refused.orig_msg or ""):
+            if is_gone(refused) and compute_id in (refused.orig_msg or ""):
                 raise _no_server(compute_id, refused) from refused
-            if refused.orig_code in (400, 409) and self._has(compute_id, port["id"]):
-                return False
             raise
-        return True
 
-    def _has(self, compute_id: str, port_id: str) -> bool:
-        port = self.ports.find(port_id)
-        return port is not None and port["device_id"] == compute_id
+    def unattach(self, compute_id: str, port: Json) -> None:
+        """Detach a port unless another call has come to rely on it."""
+        now = self.ports.find(port["id"])
+        if now is None or not marks.same(now, port) or now["device_id"] != compute_id:
+            return
+        self.detach(now)
+        for _ in range(_LOOKS):
+            time.sleep(self.conf.neutron.poll_interval)
+            now = self.ports.find(port["id"])
+            if not now or not now["device_id"]:
+                break
+        if now and not marks.same(now, port) and not now["device_id"]:
+            self._attach(compute_id, now["id"])
 
     def detach(self, port: Json) -> bool:
         """Begin to detach a port from its server, and tell whether to wait for it."""

@@ -30,6 +30,13 @@ class NeutronDriver(NetworkDriver):
     It keeps no state but the session with the cloud, which the first request opens: an
     instance may be carried over a fork until then.
 
+    A call that fails, or ends after its deadline, takes back what it did itself, as far as
+    no other copy of it has come to rely on that (:mod:`.marks`), and as long as the request
+    is still this worker's. deallocate_vip, unplug_vip and unplug_network take nothing back:
+    what they have removed was to go, finishing late is harmless, and repeating them removes
+    the rest. Two copies that fail both may leave what one of them made: so does a worker
+    that is killed. It is adopted when the call is repeated, or removed by its inverse.
+
     :param conf: a configuration on which :func:`networker.conf.register` was called; its
         groups ``[neutron]`` and ``[nova]`` say where the cloud is
     """

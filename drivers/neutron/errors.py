@@ -40,6 +40,21 @@ class Refused(NetworkException):
     kind: str | None = None
 
 
+def is_gone(refused: Refused) -> bool:
+    """Tell whether a service says that something does not exist.
+
+    A 404 without the service's own words comes from something before it.
+    """
+    return refused.orig_code == 404 and refused.kind is not None
+
+
+def is_in_doubt(error: NetworkException) -> bool:
+    """Tell whether a request that failed may have been carried out all the same."""
+    if isinstance(error, Refused):
+        return error.orig_code is None or not 300 <= error.orig_code < 500
+    return isinstance(error, exceptions.CloudUnavailable)
+
+
 @contextlib.contextmanager
 def refused_as(
     operation: type[NetworkException], **about: str | None

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.flow import step
-from networker.drivers.neutron import translate
+from networker.drivers.neutron import marks, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed
+from networker.drivers.neutron.releasing import release
 from networker.drivers.neutron.translate import Json
 from networker.models import Amphora, Interface
 
@@ -34,20 +36,35 @@ class Interfaces:
         }
         if address:
             body["fixed_ips"] = [{"ip_address": address}]
-        ports = self.cloud.ports
+        port = marks.insist(functools.partial(self._plug, compute_id, body, address))
+        return translate.interface(port, compute_id)
+
+    def _plug(
+        self, compute_id: str, body: Json, address: str, relied: set[str]
+    ) -> Json:
+        ports, compute = self.cloud.ports, self.cloud.compute
 
         def claim() -> Claimed:
-            return ports.claim(body, "member", compute_id, network_id, address)
+            place = body["network_id"]
+            claimed = ports.claim(body, "member", compute_id, place, address)
+            relied.add(claimed.port["id"])
+            return claimed
 
-        def attach(claimed: Claimed) -> None:
-            self.cloud.compute.attach(compute_id, claimed.port)
+        def attach(claimed: Claimed) -> Json | None:
+            return claimed.port if compute.attach(compute_id, claimed) else None
+
+        def detach(port: Json | None) -> None:
+            if port:
+                compute.unattach(compute_id, port)
 
         done = self.cloud.flows.run(
             "plug_network",
             [step(claim, name="port", provides="claimed", undo=ports.disclaim)],
-            [step(attach, name="attach")],
+            [step(attach, name="attach", undo=detach)],
+            timely=True,
         )
-        return translate.interface(done["claimed"].port, compute_id)
+        port: Json = done["claimed"].port
+        return port
 
     def unplug(self, compute_id: str, network_id: str, ip_address: str | None) -> None:
         """Do what :meth:`NetworkDriver.unplug_network` says."""
@@ -101,26 +118,6 @@ class Interfaces:
                 "failover_preparation: amphora.lb_network_ip must not be empty",
                 method="failover_preparation",
             )
-        management = translate.canonical(amphora.lb_network_ip)
-        steps = [
-            step(
-                self._release,
-                name=f"release port {port['id']}",
-                undo=self._take_back,
-                port=port,
-            )
-            for port in found
-            if not translate.holds(port, management)
-        ]
-        if steps:
-            self.cloud.flows.run("failover_preparation", steps)
-
-    def _release(self, port: Json) -> Json:
-        # Neutron shows a DNS name only where it has the extension for it.
-        names = {"dns_name": ""} if "dns_name" in port else {}
-        self.cloud.ports.update(port["id"], {"device_id": "", **names})
-        return port
-
-    def _take_back(self, port: Json) -> None:
-        held: Json = {k: port[k] for k in ("device_id", "dns_name") if k in port}
-        self.cloud.ports.update(port["id"], held)
+        release(
+            self.cloud, compute_id, translate.canonical(amphora.lb_network_ip), found
+        )

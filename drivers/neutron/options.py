@@ -39,7 +39,7 @@ neutron_opts = [
     cfg.FloatOpt(
         "request_timeout",
         default=60.0,
-        min=1.0,
+        min=0.1,
         help="Seconds that one request, with its repetitions after 429, 503 and "
         "connection errors, may take.",
     ),

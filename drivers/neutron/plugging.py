@@ -12,16 +12,16 @@ group and deletes its own.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
-from taskflow.task import FunctorTask
-
 from networker.drivers import naming, rules
-from networker.drivers.flow import step, undoing
-from networker.drivers.neutron import security_groups, translate, vrrp
+from networker.drivers.flow import Step, step
+from networker.drivers.neutron import marks, security_groups, translate, vrrp
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.ports import Claimed, difference
-from networker.drivers.neutron.security_groups import Change
+from networker.drivers.neutron.group_rules import Change
+from networker.drivers.neutron.ports import Claimed
+from networker.drivers.neutron.settling import Ground, Settled, Settlement
 from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import allocated
 from networker.models import VIP, Amphora, LoadBalancer
@@ -29,71 +29,51 @@ from networker.models import VIP, Amphora, LoadBalancer
 
 def plug(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> list[Amphora]:
     """Do what :meth:`NetworkDriver.plug_vip` says."""
-    return _Plugging(cloud, load_balancer, vip, allocated(load_balancer)).run()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Ground:
-    """What the VRRP ports are built on.
-
-    :param vip: with everything that its port tells
-    :param port: the VIP's port
-    :param group: the load balancer's security group
-    :param made: whether this call made the group
-    :param plugged: ports that the servers of the amphorae have already
-    """
-
-    vip: VIP
-    port: Json
-    group: Json
-    made: bool
-    plugged: Sequence[Json]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Update:
-    """A port that was changed.
-
-    :param before: the attributes that were changed, as they were
-    :param after: the whole port
-    """
-
-    before: Json
-    after: Json
+    amphorae = allocated(load_balancer)
+    # A wrong CIDR is refused before anything is asked of the cloud.
+    rules.wanted(load_balancer, vip)
+    return marks.insist(
+        lambda relied: _Plugging(cloud, load_balancer, vip, amphorae, relied).run()
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Plugging:
-    """One call, as steps."""
+    """One call, as steps.
+
+    :param relied: ids of what it found or made
+    """
 
     cloud: Cloud
     load_balancer: LoadBalancer
     vip: VIP
     amphorae: Sequence[Amphora]
+    relied: set[str]
 
     def run(self) -> list[Amphora]:
         """Run all steps, and return the amphorae with what is known of their ports."""
-        # A wrong CIDR is refused before anything is asked of the cloud.
-        rules.wanted(self.load_balancer, self.vip)
         ground = step(
             self._ground, name="group", provides="ground", undo=self._unground
         )
-        change = step(self._change, name="rules", undo=self.cloud.groups.undo)
+        change = step(self._change, name="rules", undo=self._unchange)
         done = self.cloud.flows.run(
             "plug_vip",
             self._looks(),
             [ground],
             [change, *self._claims()],
             [self._settlement(), *self._attaches()],
+            timely=True,
         )
-        now = {update.after["id"]: update.after for update in done["updates"]}
+        settled: Settled = done["settled"]
         ports = [done[vrrp.key(amphora)].port for amphora in self.amphorae]
         return [
-            vrrp.filled(amphora, done["ground"].vip, now.get(port["id"], port))
+            vrrp.filled(
+                amphora, done["ground"].vip, settled.after.get(port["id"], port)
+            )
             for amphora, port in zip(self.amphorae, ports, strict=True)
         ]
 
-    def _looks(self) -> list[FunctorTask]:
+    def _looks(self) -> list[Step]:
         owner = self.load_balancer.id or ""
         servers = [amphora.compute_id for amphora in self.amphorae]
         devices = [naming.vip_device(owner), *servers]
@@ -114,28 +94,36 @@ class _Plugging:
 
     def _ground(
         self, ports: Sequence[Json], groups: Sequence[Json], users_port: Json | None
-    ) -> _Ground:
+    ) -> Ground:
         port_id, owner = self.vip.port_id or "", self.load_balancer.id or ""
         found = {port["id"]: port for port in ports}
         port = users_port or found.pop(port_id, None) or self.cloud.ports.get(port_id)
         vip = translate.vip(self.vip, port, owner)
         plugged = [p for p in found.values() if p["network_id"] == vip.network_id]
         group = security_groups.choose(groups, [port, *plugged])
+        shared = group is not None and marks.is_recent(group)
+        if group is not None and shared:
+            group = self.cloud.groups.mark(group)
         made = group is None
         group = group or self.cloud.groups.create(owner)
-        return _Ground(vip, port, group, made=made, plugged=plugged)
+        self.relied.add(group["id"])
+        return Ground(vip, port, group, made=made, shared=shared, plugged=plugged)
 
-    def _unground(self, ground: _Ground) -> None:
+    def _unground(self, ground: Ground) -> None:
         if ground.made:
             self.cloud.groups.delete_unused(ground.group["id"])
 
-    def _change(self, ground: _Ground) -> Change:
+    def _change(self, ground: Ground) -> Change | None:
         wanted = rules.wanted(self.load_balancer, ground.vip)
-        change = self.cloud.groups.change(ground.group, wanted)
+        change = self.cloud.rules.change(ground.group, wanted)
         # The rules of a group go with it.
-        return Change([], []) if ground.made else change
+        return None if ground.made else change
 
-    def _claims(self) -> list[FunctorTask]:
+    def _unchange(self, change: Change | None) -> None:
+        if change:
+            self.cloud.rules.undo(change)
+
+    def _claims(self) -> list[Step]:
         return [
             step(
                 self._claim,
@@ -147,10 +135,16 @@ class _Plugging:
             for amphora in self.amphorae
         ]
 
-    def _claim(self, ground: _Ground, amphora: Amphora) -> Claimed:
+    def _claim(self, ground: Ground, amphora: Amphora) -> Claimed:
         port = vrrp.reusable(ground.plugged, amphora)
-        if port is not None:
-            return Claimed(port, made=False)
+        ours = port is not None and port["name"].startswith(naming.VRRP)
+        if port is not None and ours and marks.is_recent(port):
+            port = self.cloud.ports.mark(port["id"])
+        claimed = Claimed(port, made=False) if port else self._make(ground, amphora)
+        self.relied.add(claimed.port["id"])
+        return claimed
+
+    def _make(self, ground: Ground, amphora: Amphora) -> Claimed:
         vip, amphora_id = ground.vip, amphora.id or ""
         network_id = vip.network_id or ""
         body: Json = {
@@ -168,69 +162,28 @@ class _Plugging:
         owner = self.load_balancer.id or ""
         return self.cloud.ports.claim(body, "vrrp", owner, amphora_id, network_id)
 
-    def _settlement(self) -> FunctorTask:
+    def _settlement(self) -> Step:
         keys = sorted(map(vrrp.key, self.amphorae))
+        settlement = Settlement(self.cloud, self.load_balancer, self.relied)
+
+        def settle(ground: Ground, **claims: Claimed) -> Settled:
+            claimed = [claims[key] for key in keys]
+            return settlement.settle(ground, claimed)
+
         return step(
-            self._settle,
+            settle,
             name="settle",
-            provides="updates",
-            undo=self._unsettle,
+            provides="settled",
+            undo=settlement.undo,
             takes={key: key for key in keys},
         )
 
-    def _settle(self, ground: _Ground, **claims: Claimed) -> list[_Update]:
-        """Put everything into one group, and return what was changed."""
-        group = ground.group
-        if claims:
-            group = self._winner(ground, claims[min(claims)].port)
-        wanted = vrrp.wanted(ground.vip, group["id"])
-        groups = {"security_groups": wanted["security_groups"]}
-        changes = [(ground.port, difference(ground.port, groups))]
-        for port in (claimed.port for claimed in claims.values()):
-            change = difference(port, wanted) | vrrp.address(port, ground.vip)
-            changes.append((port, change))
-        updates = self._apply([(port, change) for port, change in changes if change])
-        if group["id"] == ground.group["id"]:
-            return updates
-        if ground.made:
-            self.cloud.groups.delete_unused(ground.group["id"])
-        # The ports are the other call's too, and are not to be taken from it again.
-        return []
-
-    def _apply(self, changes: Sequence[tuple[Json, Json]]) -> list[_Update]:
-        updates = []
-        with undoing("settle") as on_failure:
-            for port, change in changes:
-                before = {name: port[name] for name in change}
-                # First, since a request whose answer is lost may have been done.
-                on_failure(self.cloud.ports.update, port["id"], before)
-                after = self.cloud.ports.update(port["id"], change)
-                updates.append(_Update(before, after))
-        return updates
-
-    def _winner(self, ground: _Ground, first: Json) -> Json:
-        """Return the group on which calls at once agree: that of the first port."""
-        if ground.group["id"] in first["security_groups"]:
-            return ground.group
-        groups = self.cloud.groups.find(self.load_balancer.id or "")
-        group = security_groups.choose(groups, [first])
-        if group is None or not (
-            ground.made or group["id"] in first["security_groups"]
-        ):
-            return ground.group
-        self.cloud.groups.change(group, rules.wanted(self.load_balancer, ground.vip))
-        return group
-
-    def _unsettle(self, updates: Sequence[_Update]) -> None:
-        for update in updates:
-            self.cloud.ports.update(update.after["id"], update.before)
-
-    def _attaches(self) -> list[FunctorTask]:
+    def _attaches(self) -> list[Step]:
         return [
             step(
                 self._attach,
                 name=f"attach {amphora.id}",
-                undo=self._detach,
+                undo=functools.partial(self._detach, amphora),
                 takes={"claimed": vrrp.key(amphora)},
                 amphora=amphora,
             )
@@ -238,12 +191,10 @@ class _Plugging:
         ]
 
     def _attach(self, claimed: Claimed, amphora: Amphora) -> Json | None:
-        """Attach a port, and return it as it is then if it was not attached before."""
-        compute_id = amphora.compute_id or ""
-        if not self.cloud.compute.attach(compute_id, claimed.port):
-            return None
-        return claimed.port | {"device_id": compute_id}
+        """Attach a port, and return it if it was this call that attached it."""
+        attached = self.cloud.compute.attach(amphora.compute_id or "", claimed)
+        return claimed.port if attached else None
 
-    def _detach(self, attached: Json | None) -> None:
-        if attached and self.cloud.compute.detach(attached):
-            self.cloud.compute.wait([attached["id"]])
+    def _detach(self, amphora: Amphora, port: Json | None) -> None:
+        if port:
+            self.cloud.compute.unattach(amphora.compute_id or "", port)

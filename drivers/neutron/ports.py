@@ -11,11 +11,12 @@ from oslo_config import cfg
 from oslo_log import log
 
 from networker.drivers import naming
-from networker.drivers.flow import without_deadline
+from networker.drivers.flow import may_undo, without_deadline
+from networker.drivers.neutron import marks
 from networker.drivers.neutron.api import Api, time_is_up
-from networker.drivers.neutron.errors import MAC_IN_USE, Refused
+from networker.drivers.neutron.errors import MAC_IN_USE, Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.translate import Json
-from networker.exceptions import CloudUnavailable
+from networker.exceptions import CloudUnavailable, NetworkException
 
 LOG = log.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Ports:
         try:
             return self.get(port_id)
         except Refused as refused:
-            if refused.orig_code != 404:
+            if not is_gone(refused):
                 raise
             return None
 
@@ -83,61 +84,99 @@ class Ports:
         :param purpose: what makes it unique on its network, see :mod:`..naming`
         :raises Refused: the cloud refused, or another port has a wanted address
         """
-        salt = 0
+        salt, mark = 0, marks.new()
         for left in reversed(range(_TRIES)):
             salted = (*purpose, str(salt)) if salt else purpose
             mac = naming.mac_address(self.conf.neutron.mac_prefix, *salted)
-            wanted = {**body, "mac_address": mac}
+            wanted = {**body, "mac_address": mac, "description": mark}
             try:
                 return self._make(wanted)
             except Refused as refused:
                 # Whatever the conflict is, it can be with the same call made elsewhere.
                 if refused.orig_code != 409 or not left:
                     raise
-                held = self.list(network_id=body["network_id"], mac_address=mac)
-                if held and self._is(held[0], body):
-                    return Claimed(held[0], made=False)
-                if refused.kind not in MAC_IN_USE:
+                held = self._holder(wanted)
+                ours = held is not None and self._is(held, body)
+                claimed = self._found(held, wanted) if held and ours else None
+                if claimed:
+                    return claimed
+                if refused.kind not in MAC_IN_USE and not ours:
                     raise
                 # Nobody has it any more, or somebody else has.
-                salt += len(held)
+                salt += held is not None and not ours
         raise AssertionError("the last try returns or raises")
 
     def _make(self, wanted: Json) -> Claimed:
         try:
-            return Claimed(self.api.post("/ports", {"port": wanted})["port"], made=True)
-        except CloudUnavailable:
-            if time_is_up():
-                # Neutron may still be making it, and nobody will ask for it again.
-                with without_deadline():
-                    self._unmake(wanted)
-            raise
+            port = self.api.post("/ports", {"port": wanted})["port"]
+        except (Refused, CloudUnavailable) as error:
+            if not is_in_doubt(error) or not may_undo():
+                raise
+            late = time_is_up()
+            with without_deadline():
+                port = self._made_after_all(wanted, error)
+                if late:
+                    LOG.warning("port %s was made after the deadline", port["id"])
+                    self.delete_unmarked(port)
+                    raise
+        return Claimed(port, made=True)
 
-    def _unmake(self, wanted: Json) -> None:
-        """Delete a port that may have been made, or may be just now.
+    def _made_after_all(self, wanted: Json, error: NetworkException) -> Json:
+        """Return a port that may have been made, or may be just now.
 
         Asking for it once more answers only after that; then it is there for certain.
+
+        :raises NetworkException: it is not there: the given error, or a conflict
+        """
+        conflict = False
+        try:
+            port: Json = self.api.post("/ports", {"port": wanted})["port"]
+        except (Refused, CloudUnavailable) as again:
+            conflict = again.orig_code == 409
+        else:
+            return port
+        held = self._holder(wanted)
+        if held and marks.same(held, wanted):
+            return held
+        if conflict:
+            text = "another port was made meanwhile"
+            raise Refused(orig_msg=text, orig_code=409, kind="MacAddressInUse")
+        raise error
+
+    def _holder(self, wanted: Json) -> Json | None:
+        place = {key: wanted[key] for key in ("network_id", "mac_address")}
+        return next(iter(self.list(**place)), None)
+
+    def _found(self, held: Json, wanted: Json) -> Claimed | None:
+        """Claim a port that is there; None if it is so no longer."""
+        if marks.same(held, wanted):
+            return Claimed(held, made=True)
+        port = self.mark(held["id"])
+        return Claimed(port, made=False) if port else None
+
+    def mark(self, port_id: str) -> Json | None:
+        """Rely on a port of the driver's that another call may have made just now.
+
+        :returns: the port as it is then, None if it is gone
         """
         try:
-            port = self.api.post("/ports", {"port": wanted})["port"]
+            return self.update(port_id, {"description": marks.new()})
         except Refused as refused:
-            place = {key: wanted[key] for key in ("network_id", "mac_address")}
-            held = self.list(**place) if refused.orig_code == 409 else []
-            unused = [p for p in held if self._is(p, wanted) and not p["device_id"]]
-            ids = [p["id"] for p in unused]
-        else:
-            ids = [port["id"]]
-        for port_id in ids:
-            LOG.warning("deleting port %s, made after the time was up", port_id)
-            self.delete(port_id)
+            if not is_gone(refused):
+                raise
+            return None
 
     def _is(self, port: Json, body: Json) -> bool:
         owner = body.get("project_id") or self.api.project_id()
         return bool(port["name"] == body["name"] and port["project_id"] == owner)
 
-    def update(self, port_id: str, changes: Json) -> Json:
-        """Change a port, and return it."""
-        port: Json = self.api.put(f"/ports/{port_id}", {"port": changes})["port"]
+    def update(self, port_id: str, changes: Json, revision: int | None = None) -> Json:
+        """Change a port, and return it.
+
+        :param revision: only if this is its ``revision_number``, else refuse with 412
+        """
+        body = {"port": changes}
+        port: Json = self.api.put(f"/ports/{port_id}", body, revision)["port"]
         return port
 
     def delete(self, port_id: str) -> None:
@@ -147,7 +186,24 @@ class Ports:
     def disclaim(self, claimed: Claimed) -> None:
         """Delete a port that was made, which Nova then takes from its server."""
         if claimed.made:
-            self.delete(claimed.port["id"])
+            self.delete_unmarked(claimed.port)
+
+    def delete_unmarked(self, port: Json) -> None:
+        """Delete a port unless another call has come to rely on it."""
+        for left in reversed(range(_TRIES)):
+            now = self.find(port["id"])
+            if now is None:
+                return
+            if not marks.same(now, port):
+                LOG.warning("port %s is another call's too, and stays", port["id"])
+                return
+            try:
+                self.api.delete(f"/ports/{port['id']}", now["revision_number"])
+            except Refused as refused:
+                if refused.orig_code != 412 or not left:
+                    raise
+            else:
+                return
 
     def drop_group(self, port: Json, group_ids: Sequence[str]) -> None:
         """Take security groups off a port that stays.
@@ -164,7 +220,7 @@ class Ports:
             try:
                 self.api.put(f"/ports/{port['id']}", body, port["revision_number"])
             except Refused as refused:
-                if refused.orig_code == 404:
+                if is_gone(refused):
                     return
                 if refused.orig_code != 412 or not left:
                     raise

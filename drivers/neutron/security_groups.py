@@ -1,55 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The security group of a load balancer, and its rules."""
+"""The security group of a load balancer."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tenacity
 from oslo_log import log
 
-from networker.drivers import naming, rules
-from networker.drivers.flow import undoing
-from networker.drivers.neutron.api import Api
-from networker.drivers.neutron.errors import Refused
+from networker.drivers import naming
+from networker.drivers.flow import may_undo, without_deadline
+from networker.drivers.neutron import marks
+from networker.drivers.neutron.api import Api, time_is_up
+from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.translate import Json
-from networker.drivers.rules import Rule
 from networker.exceptions import CloudUnavailable
 
 LOG = log.getLogger(__name__)
 
-#: How often rules are added when others add them at the same time, and how often a group
-#: is tried to be made when answers are lost.
-_TRIES = 5
+#: How often a group is tried to be made when answers are lost.
+_TRIES = 3
+#: How often a group is looked for that may be made just now and is wanted no longer.
+_LOOKS = 3
 #: Seconds for which a group that is still in use is tried to be deleted: Neutron forgets
 #: the last port a moment after it is gone.
 _RELEASE = 5.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What has to change in a group.
-
-    :param missing: the rules to add
-    :param surplus: the rules to remove, as Neutron shows them
-    """
-
-    missing: frozenset[Rule]
-    surplus: Sequence[Json]
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """What was changed in a group, so that it can be undone.
-
-    :param added: ids of the rules that were added
-    :param removed: the rules that were removed, as Neutron showed them
-    """
-
-    added: Sequence[str]
-    removed: Sequence[Json]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,23 +63,94 @@ class SecurityGroups:
         """Make a load balancer's group.
 
         A group's name is not unique, so before a request whose answer was lost is made
-        again, its group is looked for.
+        again, its group is looked for. One that Neutron makes even later than that is
+        left over, unused, until the VIP is deallocated.
         """
-        body = {"security_group": {"name": naming.vip_device(load_balancer_id)}}
+        mark = marks.new()
+        group = {"name": naming.vip_device(load_balancer_id), "description": mark}
         for left in reversed(range(_TRIES)):
             try:
-                group: Json = self.api.post("/security-groups", body, repeat=False)[
-                    "security_group"
-                ]
-            except CloudUnavailable:
-                if not left:
+                made: Json = self.api.post(
+                    "/security-groups", {"security_group": group}, repeat=False
+                )["security_group"]
+            except (Refused, CloudUnavailable) as error:
+                if not is_in_doubt(error) or not may_undo():
                     raise
-                found = self.find(load_balancer_id)
-                if found:
-                    return found[0]
+                late = time_is_up()
+                found = self._made_after_all(load_balancer_id, mark, late)
+                if found and not late:
+                    return found
+                if late or not left:
+                    raise
             else:
-                return group
+                return made
         raise AssertionError("the last try returns or raises")
+
+    def _made_after_all(
+        self, load_balancer_id: str, mark: str, late: bool
+    ) -> Json | None:
+        """Return the group that has a mark.
+
+        :param late: wait a moment for it, and delete it
+        """
+        with without_deadline():
+            for _ in range(_LOOKS if late else 1):
+                found = self.find(load_balancer_id)
+                own = [group for group in found if group["description"] == mark]
+                if own:
+                    if late:
+                        self.delete_unused(own[0]["id"])
+                    return own[0]
+                time.sleep(self.api.conf.neutron.poll_interval if late else 0)
+        return None
+
+    def mark(self, group: Json) -> Json | None:
+        """Rely on a group, or on what has it, that another call may have made just now.
+
+        :returns: the group with its rules as it is then, None if it is gone
+        """
+        body = {"security_group": {"description": marks.new()}}
+        try:
+            answer = self.api.put(f"/security-groups/{group['id']}", body)
+        except Refused as refused:
+            if not is_gone(refused):
+                raise
+            return None
+        marked: Json = answer["security_group"]
+        return marked
+
+    def take_back(
+        self, group: Json, undo: Callable[[], object], redo: Callable[[], object]
+    ) -> None:
+        """Undo something unless another call has come to rely on it.
+
+        A call that marks the group just then looks afterwards, and so does this one: if
+        both see nothing, nothing was undone.
+
+        :param group: as this call saw or marked it last
+        :param redo: do again what `undo` undid
+        """
+        if self._is_left_alone(group):
+            undo()
+            if not self._is_left_alone(group):
+                redo()
+        else:
+            LOG.warning(
+                "security group %s is another call's too, and stays", group["id"]
+            )
+
+    def _is_left_alone(self, group: Json) -> bool:
+        try:
+            return marks.same(self.get(group["id"]), group)
+        except Refused as refused:
+            if not is_gone(refused):
+                raise
+            return False
+
+    def get(self, group_id: str) -> Json:
+        """Return a group with its rules."""
+        group: Json = self.api.get(f"/security-groups/{group_id}")["security_group"]
+        return group
 
     def delete(self, group_id: str) -> None:
         """Delete a group, which may be gone already, or be in use for a moment more."""
@@ -121,80 +170,11 @@ class SecurityGroups:
                 raise
             LOG.warning("security group %s is in use elsewhere and stays", group_id)
 
-    def add(self, group_id: str, missing: Iterable[Rule]) -> list[str]:
-        """Add rules to a group, and return the ids of those that were not there yet."""
-        wanted = set(missing)
-        for left in reversed(range(_TRIES)):
-            if not wanted:
-                return []
-            requests = [rule.request(group_id) for rule in sorted(wanted)]
-            try:
-                answer = self.api.post(
-                    "/security-group-rules", {"security_group_rules": requests}
-                )
-            except Refused as refused:
-                # One rule that exists fails the whole request.
-                if refused.kind != "SecurityGroupRuleExists" or not left:
-                    raise
-                wanted -= set(_known(self._rules(group_id)))
-            else:
-                return [rule["id"] for rule in answer["security_group_rules"]]
-        raise AssertionError("the last try returns or raises")
-
-    def remove(self, rule: Json) -> Json:
-        """Remove a rule, and return it; it may be gone already."""
-        self.api.delete(f"/security-group-rules/{rule['id']}")
-        return rule
-
-    def remove_all(self, rule_ids: Iterable[str]) -> None:
-        """Remove rules."""
-        for rule_id in rule_ids:
-            self.api.delete(f"/security-group-rules/{rule_id}")
-
-    def restore(self, rule: Json) -> None:
-        """Add a rule that was removed."""
-        key = rules.read(rule)
-        self.add(rule["security_group_id"], [key] if key else [])
-
-    def change(self, group: Json, wanted: set[Rule]) -> Change:
-        """Give a group the rules that are wanted: first add, then remove."""
-        plan_ = plan(group, wanted)
-        with undoing("rules") as on_failure:
-            added = self.add(group["id"], plan_.missing)
-            on_failure(self.remove_all, added)
-            for rule in plan_.surplus:
-                on_failure(self.restore, rule)
-                self.remove(rule)
-        return Change(added, plan_.surplus)
-
-    def undo(self, change: Change) -> None:
-        """Take a change back."""
-        for rule in change.removed:
-            self.restore(rule)
-        self.remove_all(change.added)
-
-    def _rules(self, group_id: str) -> list[Json]:
-        group: Json = self.api.get(f"/security-groups/{group_id}")["security_group"]
-        rules_: list[Json] = group["security_group_rules"]
-        return rules_
-
-
-def plan(group: Json, wanted: set[Rule]) -> Plan:
-    """Return what has to change in a group to have the wanted rules."""
-    known = _known(group["security_group_rules"])
-    surplus = [rule for key, rule in known.items() if key not in wanted]
-    return Plan(missing=frozenset(wanted - known.keys()), surplus=surplus)
-
 
 def choose(groups: Sequence[Json], ports: Iterable[Json]) -> Json | None:
     """Return which of a load balancer's groups is its: one in use, else the oldest."""
     used = {group_id for port in ports for group_id in port["security_groups"]}
     return next((g for g in groups if g["id"] in used), groups[0] if groups else None)
-
-
-def _known(rules_: Iterable[Json]) -> dict[Rule, Json]:
-    pairs = [(rules.read(rule), rule) for rule in rules_]
-    return {key: rule for key, rule in pairs if key is not None}
 
 
 def _in_use(error: BaseException) -> bool:

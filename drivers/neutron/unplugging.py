@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 
 from networker import exceptions
 from networker.drivers import naming, rules
-from networker.drivers.flow import step
+from networker.drivers.deadline import require_time
+from networker.drivers.flow import step, undoing
 from networker.drivers.neutron import security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.translate import Json
 from networker.models import VIP, LoadBalancer
 
@@ -58,7 +60,7 @@ def _require(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
     try:
         cloud.network.get(subnet if vip.subnet_id else network)
     except Refused as refused:
-        if refused.orig_code != 404:
+        if not is_gone(refused):
             raise
         raise exceptions.PluggedVIPNotFound(
             load_balancer_id=load_balancer.id,
@@ -78,26 +80,17 @@ def update(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
     group = security_groups.choose(groups, used)
     if group is None:
         raise exceptions.PluggedVIPNotFound(load_balancer_id=load_balancer.id)
-    _reconcile(cloud, group, security_groups.plan(group, wanted))
+    with undoing("update_vip") as on_failure:
+        at_once = functools.partial(_at_once, cloud)
+        change = cloud.rules.settle(group, wanted, at_once)
+        on_failure(cloud.rules.undo, change)
+        require_time()
 
 
-def _reconcile(cloud: Cloud, group: Json, plan: security_groups.Plan) -> None:
-    if not (plan.missing or plan.surplus):
-        return
-    add = step(
-        cloud.groups.add,
-        name="add rules",
-        undo=cloud.groups.remove_all,
-        group_id=group["id"],
-        missing=plan.missing,
-    )
-    removals = [
-        step(
-            cloud.groups.remove,
-            name=f"remove rule {rule['id']}",
-            undo=cloud.groups.restore,
-            rule=rule,
-        )
-        for rule in plan.surplus
+def _at_once(
+    cloud: Cloud, function: Callable[[Json], object], surplus: Sequence[Json]
+) -> None:
+    steps = [
+        step(function, name=f"remove rule {rule['id']}", rule=rule) for rule in surplus
     ]
-    cloud.flows.run("update_vip", *[wave for wave in ([add], removals) if wave])
+    cloud.flows.run("update_vip: remove rules", steps)

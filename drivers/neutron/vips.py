@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.drivers.flow import step
+from networker.drivers.deadline import require_time
+from networker.drivers.flow import step, undoing
 from networker.drivers.neutron import translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
@@ -26,30 +27,64 @@ class Vips:
     def allocate(self, load_balancer: LoadBalancer, vip: VIP) -> VIP:
         """Do what :meth:`NetworkDriver.allocate_vip` says."""
         owner = load_balancer.id or ""
-        port = self._given(vip, owner) if vip.port_id else None
-        if port is None:
+        port = self._given(vip) if vip.port_id else None
+        if (
+            port
+            and match(vip, translate.port(port)) is None
+            and _is_vip_of(port, owner)
+        ):
+            port = self._replaced(port, load_balancer, vip)
+        elif port is None:
             port = self._claimed(load_balancer, vip)
         return translate.vip(vip, port, owner)
 
-    def _given(self, vip: VIP, owner: str) -> Json | None:
+    def _given(self, vip: VIP) -> Json | None:
         """Return the port that a VIP names, None if it has to be made again."""
         port = self.cloud.ports.find(vip.port_id or "")
-        if port is None:
-            if vip.octavia_owned:
-                return None
+        if port is None and not vip.octavia_owned:
             raise exceptions.PortNotFound(port_id=vip.port_id)
-        ours = naming.vip_device(owner), naming.OWNER
-        if match(vip, translate.port(port)) is None and ours == (
-            port["device_id"],
-            port["device_owner"],
-        ):
-            self.cloud.ports.delete(port["id"])
-            return None
         return port
 
-    def _claimed(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
-        owner = load_balancer.id or ""
+    def _replaced(self, port: Json, load_balancer: LoadBalancer, vip: VIP) -> Json:
+        """Return a port that has the wanted addresses instead of one that has not."""
         wanted = _wanted(vip)
+        network_id = vip.network_id or self._network_of(vip)
+        if wanted and network_id == port["network_id"]:
+            return self._moved(port, wanted)
+        # Its MAC address would be in the way of the new one's on the same network.
+        first = network_id == port["network_id"]
+        if first:
+            self.cloud.ports.delete(port["id"])
+        new = self._claimed(load_balancer, vip)
+        if not first:
+            self.cloud.ports.delete(port["id"])
+        return new
+
+    def _moved(self, port: Json, wanted: Sequence[Json]) -> Json:
+        update, held = self.cloud.ports.update, {"fixed_ips": port["fixed_ips"]}
+        with undoing("allocate_vip") as on_failure:
+            # First, since a request whose answer is lost may have been done.
+            on_failure(update, port["id"], held)
+            moved = update(port["id"], {"fixed_ips": wanted})
+            require_time()
+        return moved
+
+    def _claimed(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
+        body = self._body(load_balancer, vip)
+        owner, network_id = load_balancer.id or "", body["network_id"]
+        ports = self.cloud.ports
+        claim = step(
+            lambda: ports.claim(body, "vip", owner, network_id),
+            name="VIP port",
+            provides="claimed",
+            undo=ports.disclaim,
+        )
+        done = self.cloud.flows.run("allocate_vip", [claim], timely=True)
+        port: Json = done["claimed"].port
+        return port
+
+    def _body(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
+        owner = load_balancer.id or ""
         network_id = vip.network_id or self._network_of(vip)
         body: Json = {
             "name": naming.vip_port(owner),
@@ -60,13 +95,12 @@ class Vips:
         }
         optional = {
             "project_id": load_balancer.project_id,
-            "fixed_ips": wanted,
+            "fixed_ips": _wanted(vip),
             "security_groups": vip.sg_ids,
             "qos_policy_id": vip.qos_policy_id,
             "binding:vnic_type": vip.vnic_type if vip.vnic_type != "normal" else None,
         }
-        body |= {name: value for name, value in optional.items() if value}
-        return self.cloud.ports.claim(body, "vip", owner, network_id).port
+        return body | {name: value for name, value in optional.items() if value}
 
     def _network_of(self, vip: VIP) -> str:
         if not vip.subnet_id:
@@ -181,6 +215,11 @@ def _once(port: Json | None, others: Sequence[Json]) -> Sequence[Json]:
     """Return all ports, each once."""
     ports = {one["id"]: one for one in others}
     return list((ports | {port["id"]: port} if port else ports).values())
+
+
+def _is_vip_of(port: Json, owner: str) -> bool:
+    ours = naming.vip_device(owner), naming.OWNER
+    return (port["device_id"], port["device_owner"]) == ours
 
 
 def _reserves(port: Json) -> bool:

@@ -13,7 +13,9 @@ from pathlib import Path
 from oslo_config import cfg
 
 from networker import exceptions
+from networker.context import stay_ours
 from networker.drivers.base import NetworkDriver
+from networker.drivers.deadline import require_time
 from networker.drivers.sandbox import interfaces, plugging, ports, records, vips
 from networker.drivers.sandbox.backdoor import Backdoor
 from networker.drivers.sandbox.database import Database
@@ -36,7 +38,8 @@ class SandboxDriver(Backdoor, NetworkDriver):
 
     Each method is one transaction. Before it, the method sleeps as long as a cloud would
     need: so many waves of requests, one after another, where what can be asked at the
-    same time is one wave.
+    same time is one wave. What a transaction made after its caller's deadline is undone;
+    what it removed is not, since finishing that late is harmless.
 
     :param conf: its group ``[sandbox]`` says where the file is, what a new one begins
         with, and how many seconds a wave takes
@@ -63,7 +66,7 @@ class SandboxDriver(Backdoor, NetworkDriver):
     def deallocate_vip(self, vip: VIP) -> None:
         """Remove everything that reserves a virtual IP."""
         failure = exceptions.DeallocateVIPException
-        with self._change(4, failure, load_balancer_id=vip.load_balancer_id) as tx:
+        with self._removal(4, failure, load_balancer_id=vip.load_balancer_id) as tx:
             vips.deallocate(tx, vip)
 
     def plug_vip(self, load_balancer: LoadBalancer, vip: VIP) -> list[Amphora]:
@@ -75,7 +78,7 @@ class SandboxDriver(Backdoor, NetworkDriver):
     def unplug_vip(self, load_balancer: LoadBalancer, vip: VIP) -> None:
         """Stop routing the traffic of a VIP to the load balancer's amphorae."""
         failure = exceptions.UnplugVIPException
-        with self._change(3, failure, load_balancer_id=load_balancer.id) as tx:
+        with self._removal(3, failure, load_balancer_id=load_balancer.id) as tx:
             plugging.unplug(tx, load_balancer, vip)
 
     def plug_network(
@@ -93,7 +96,7 @@ class SandboxDriver(Backdoor, NetworkDriver):
         """Disconnect a server from a network."""
         failure = exceptions.UnplugNetworkException
         about = {"network_id": network_id, "ip_address": ip_address}
-        with self._change(3, failure, compute_id=compute_id, **about) as tx:
+        with self._removal(3, failure, compute_id=compute_id, **about) as tx:
             interfaces.unplug(tx, compute_id, network_id, ip_address)
 
     def get_plugged_networks(self, compute_id: str) -> list[Interface]:
@@ -140,7 +143,19 @@ class SandboxDriver(Backdoor, NetworkDriver):
         failure: type[exceptions.NetworkException],
         **about: str | None,
     ) -> Iterator[sqlite3.Connection]:
+        with self._removal(waves, failure, **about) as tx:
+            yield tx
+            require_time()
+
+    @contextlib.contextmanager
+    def _removal(
+        self,
+        waves: int,
+        failure: type[exceptions.NetworkException],
+        **about: str | None,
+    ) -> Iterator[sqlite3.Connection]:
         time.sleep(self._latency * waves)
+        stay_ours()
         try:
             with self._database.write() as tx:
                 yield tx

@@ -23,7 +23,7 @@ from tests.fakecloud.http import Front, HttpServer, Recorded, Service, Trouble
 from tests.fakecloud.keystone import Keystone
 from tests.fakecloud.neutron import Neutron
 from tests.fakecloud.nova import Nova
-from tests.fakecloud.state import PASSWORD, USER, Answer, Json, State
+from tests.fakecloud.state import PASSWORD, USER, Answer, Json, Request, State
 
 __all__ = ["FakeCloud", "Recorded"]
 
@@ -85,6 +85,12 @@ class FakeCloud:
         finally:
             made += self.requests[start:]
 
+    def answer(self, request: Request) -> Answer:
+        """Carry a request out that did not come by HTTP."""
+        answer = self._front.answer(request)
+        assert answer is not None, "failures on purpose are of connections"
+        return answer
+
     def fail(
         self,
         service: str,
@@ -114,6 +120,17 @@ class FakeCloud:
             self._front.troubles.append(
                 Trouble(service, method, path, answer, drop, times)
             )
+
+    def save(self) -> State:
+        """Return a copy of everything that exists."""
+        with self._state.lock:
+            return self._state.copy()
+
+    def restore(self, saved: State) -> None:
+        """Let exactly that exist which was saved."""
+        self._nova.close()
+        with self._state.lock:
+            self._state.become(saved.copy())
 
     def make_group(self, name: str, project_id: str) -> str:
         """Make a security group as somebody of a project would, and return its id."""

@@ -7,7 +7,14 @@ import uuid
 from collections.abc import Sequence
 
 from tests.fakecloud import attributes, rules
-from tests.fakecloud.state import SERVICE, Json, State, neutron_fault, now
+from tests.fakecloud.state import (
+    SERVICE,
+    Json,
+    State,
+    check_revision,
+    neutron_fault,
+    now,
+)
 
 
 class Groups:
@@ -105,9 +112,19 @@ class Groups:
         if missing:
             raise _no_group(", ".join(missing))
 
-    def delete(self, group_id: str) -> None:
+    def update(self, group_id: str, body: Json, revision: int | None) -> Json:
+        """Change what a group is called."""
+        attributes.refuse_unknown(body, {"name", "description"})
+        group = self.get(group_id)
+        check_revision(group, revision)
+        if any(group[name] != value for name, value in body.items()):
+            group.update(body)
+            _revise(group)
+        return group
+
+    def delete(self, group_id: str, revision: int | None = None) -> None:
         """Delete a group that no port has."""
-        self.get(group_id)
+        check_revision(self.get(group_id), revision)
         for port in self._state.ports.values():
             if group_id in port["security_groups"]:
                 text = f"Security Group {group_id} in use."
@@ -136,7 +153,7 @@ class Groups:
                 self._known(rule["remote_group_id"])
         self._refuse_duplicates(wanted)
         self._state.rules.update({rule["id"]: rule for rule in wanted})
-        group["revision_number"] += len(wanted)
+        _revise(group, len(wanted))
         return wanted
 
     def _refuse_duplicates(self, wanted: Sequence[Json]) -> None:
@@ -161,7 +178,12 @@ class Groups:
         """Remove a rule."""
         rule = self.get_rule(rule_id)
         del self._state.rules[rule_id]
-        self._state.groups[rule["security_group_id"]]["revision_number"] += 1
+        _revise(self._state.groups[rule["security_group_id"]])
+
+
+def _revise(group: Json, times: int = 1) -> None:
+    group["revision_number"] += times
+    group["updated_at"] = now()
 
 
 def _mine(resource: Json) -> bool:

@@ -173,10 +173,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             Request(
                 service=service,
                 method=self.command,
-                path=_VERSION.sub("", f"/{rest}"),
+                path=stripped(f"/{rest}"),
                 query=urllib.parse.parse_qs(target.query, keep_blank_values=True),
                 headers={k.title(): v for k, v in self.headers.items()},
-                body=_decoded(content),
+                body=decoded(content),
                 root=f"{self.server.url}/{service}",
             )
         )
@@ -203,7 +203,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the base class's
 
 
-def _decoded(content: bytes) -> Any:
+def stripped(path: str) -> str:
+    """Return a path without the version of Neutron and Nova."""
+    return _VERSION.sub("", path)
+
+
+def decoded(content: bytes) -> Any:
+    """Return the JSON of a body, None if it is none."""
     try:
         return json.loads(content)
     except ValueError:

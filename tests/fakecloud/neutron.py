@@ -135,17 +135,19 @@ class Neutron:
         return Answer(201, {single: self._shown(kind, one)})
 
     def _put(self, request: Request, kind: str, item: str) -> Answer:
-        if kind != "ports":
+        changes = {"ports": self._ports.update, "security-groups": self._groups.update}
+        if kind not in changes:
             raise _nothing()
-        body = attributes.require(request.body, "port")
-        port = self._ports.update(item, body, _revision(request))
-        return Answer(200, {"port": self._shown(kind, port)})
+        single = _NAMES[kind][1]
+        body = attributes.require(request.body, single)
+        changed = changes[kind](item, body, _revision(request))
+        return Answer(200, {single: self._shown(kind, changed)})
 
     def _delete(self, request: Request, kind: str, item: str) -> Answer:
         if kind == "ports":
             self._ports.delete(item, _revision(request))
         elif kind == "security-groups":
-            self._groups.delete(item)
+            self._groups.delete(item, _revision(request))
         elif kind == "security-group-rules":
             self._groups.delete_rule(item)
         else:

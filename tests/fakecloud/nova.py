@@ -59,6 +59,7 @@ class Nova:
         with self._state.lock:
             for timer in self._timers:
                 timer.cancel()
+            self._timers.clear()
 
     def __call__(self, request: Request) -> Answer:
         """Carry a request out."""
@@ -188,6 +189,8 @@ class Nova:
 
         def detach() -> None:
             with self._state.lock:
+                if timer not in self._timers:
+                    return
                 self._timers.discard(timer)
                 if port_id in server.port_ids:
                     server.port_ids.remove(port_id)

@@ -17,6 +17,7 @@ from tests.fakecloud.state import (
     Json,
     Server,
     State,
+    check_revision,
     neutron_fault,
     now,
 )
@@ -226,14 +227,6 @@ class Ports:
         if policy_id is not None and policy_id not in self._state.policies:
             text = f"QoS policy {policy_id} could not be found."
             raise neutron_fault(404, "QosPolicyNotFound", text)
-
-
-def check_revision(resource: Json, revision: int | None) -> None:
-    """Refuse if a resource does not have the revision that a request names."""
-    current = resource["revision_number"]
-    if revision not in (None, current):
-        text = f"Constrained to {revision}, but current revision is {current}"
-        raise neutron_fault(412, "RevisionNumberConstraintFailed", text)
 
 
 def _authorize(wanted: Json, project_id: str, rule: str) -> None:

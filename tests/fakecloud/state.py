@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import secrets
@@ -78,6 +79,14 @@ def neutron_fault(status: int, kind: str, message: str) -> Fault:
     return Fault(Answer(status, {"NeutronError": error}))
 
 
+def check_revision(resource: Json, revision: int | None) -> None:
+    """Refuse if a resource does not have the revision that a request names."""
+    current = resource["revision_number"]
+    if revision not in (None, current):
+        text = f"Constrained to {revision}, but current revision is {current}"
+        raise neutron_fault(412, "RevisionNumberConstraintFailed", text)
+
+
 def bad_request(message: str) -> Fault:
     """Return what Neutron answers to a request that it cannot read."""
     return neutron_fault(400, "HTTPBadRequest", message)
@@ -115,6 +124,10 @@ class Server:
     created: str = dataclasses.field(default_factory=now)
 
 
+#: What requests change.
+_RESOURCES = ("ports", "groups", "rules", "servers")
+
+
 @dataclasses.dataclass
 class State:
     """Everything that exists in a fake cloud; whoever looks or changes holds the lock.
@@ -132,6 +145,18 @@ class State:
     servers: dict[str, Server] = dataclasses.field(default_factory=dict)
     tokens: set[str] = dataclasses.field(default_factory=set)
     quotas: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def copy(self) -> State:
+        """Return a state of its own with the same resources."""
+        made = State()
+        for name in _RESOURCES:
+            setattr(made, name, copy.deepcopy(getattr(self, name)))
+        return made
+
+    def become(self, other: State) -> None:
+        """Take over the resources of another state."""
+        for name in _RESOURCES:
+            setattr(self, name, getattr(other, name))
 
     def authenticate(self, request: Request) -> None:
         """Refuse a request without a valid token."""

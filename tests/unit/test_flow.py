@@ -193,3 +193,37 @@ def _fail_half_way(undone):
         on_failure(undone.append, 1)
         on_failure(undone.append, 2)
         raise exceptions.NetworkException("no")
+
+
+def test_what_ends_after_the_deadline_is_undone(flows):
+    """An operation that has to be timely is undone when its last step ends too late."""
+    undone: list[object] = []
+    work = [step(lambda: "a", name="a", undo=undone.append)]
+    with Context(deadline=time.time() - 1).entered():
+        flows.run("operation", work)
+        assert undone == []
+        with pytest.raises(exceptions.CloudUnavailable, match="deadline"):
+            flows.run("operation", work, timely=True)
+    assert undone == ["a"]
+
+
+def test_nothing_is_undone_that_another_worker_has(flows):
+    """Whether the request is still this worker's is asked once, and decides."""
+    undone: list[object] = []
+    asked = []
+
+    def lost():
+        asked.append(1)
+        return False
+
+    with (
+        Context(lease=lost).entered(),
+        pytest.raises(exceptions.PlugVIPException),
+    ):
+        flows.run(
+            "operation",
+            [step(lambda: "a", name="a", undo=undone.append)],
+            [step(lambda: "b", name="b", undo=undone.append)],
+            [failing(exceptions.PlugVIPException("no"))],
+        )
+    assert (undone, len(asked)) == ([], 1)

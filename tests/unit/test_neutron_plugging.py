@@ -87,6 +87,33 @@ def test_a_lost_answer_makes_no_second_port(driver, cloud):
     assert port.id == vip.port_id
 
 
+@pytest.mark.parametrize("drop", ["before", "after"])
+@pytest.mark.parametrize(
+    ("service", "method", "path"),
+    [
+        ("network", "POST", "/security-groups$"),
+        ("network", "POST", "/security-group-rules"),
+        ("network", "POST", "/ports"),
+        ("network", "PUT", "/ports/"),
+        ("compute", "POST", "/os-interface"),
+    ],
+)
+def test_connections_that_break(driver, cloud, service, method, path, drop):
+    """A connection that is closed without an answer costs a repetition, no more."""
+    world = CloudWorld("fake")
+    lb = world.load_balancer()
+    vip = driver.allocate_vip(lb)
+    cloud.fail(service, method, path, times=1, drop=drop)
+    amphorae = driver.plug_vip(lb, vip)
+    assert amphorae == driver.plug_vip(lb, vip)
+    assert len(world.group_ids(naming.vip_device(lb.id or ""))) == 1
+    for amphora in amphorae:
+        assert len(world.ports(name=naming.vrrp_port(amphora.id or ""))) == 1
+    driver.unplug_vip(lb, vip)
+    driver.deallocate_vip(vip)
+    assert world.leftovers() == []
+
+
 def test_quota_is_told_from_other_conflicts(driver, cloud):
     """A used-up quota is QuotaExceeded, in Neutron's words."""
     world = CloudWorld("fake")
