@@ -1,19 +1,23 @@
 # What a developer needs; `make help` lists it.
 VENV ?= .venv
 PYTHON ?= python3
+SEED ?= 1
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
+OLDEST := $(VENV)/oldest
 # RabbitMQ's name server must listen on loopback only, from the installation on.
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud test-wheel lint format docs rabbitmq clean
+.PHONY: help demo test test-cloud test-oldest test-wheel chaos lint format docs rabbitmq clean
 
 help:
 	@echo "make demo        a load balancer's life on a sandbox network, in a minute"
 	@echo "make test        everything that needs only this machine"
 	@echo "make test-cloud  the contract suite on the cloud that OS_CLOUD names"
+	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices"
 	@echo "make test-wheel  build sdist and wheel, and test the wheel"
+	@echo "make test-oldest the bus on the oldest oslo.messaging that setup.cfg allows"
 	@echo "make lint        ruff, mypy and the import rule"
 	@echo "make format      let ruff format the code"
 	@echo "make docs        generate docs/reference.md and etc/networker.conf.sample"
@@ -51,6 +55,17 @@ test: $(VENV)/.develop rabbitmq
 test-cloud: $(VENV)/.develop rabbitmq
 	@test -n "$(OS_CLOUD)" || { echo "set OS_CLOUD to a cloud of clouds.yaml" >&2; exit 2; }
 	$(PYTEST) -m cloud
+
+chaos: $(VENV)/.develop rabbitmq
+	$(BIN)/python -m tests.chaos --seed $(SEED)
+
+test-oldest: $(VENV)/.develop rabbitmq
+	@rm -rf $(OLDEST)
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --target $(OLDEST) \
+		"oslo.messaging == $$(sed -n 's/ *oslo.messaging >= \([0-9.]*\),.*/\1.0/p' setup.cfg)"
+	@PYTHONPATH=$(OLDEST) $(BIN)/pip freeze 2>/dev/null | grep oslo.messaging
+	PYTHONPATH=$(OLDEST) $(PYTEST) -q tests/functional/test_bus.py \
+		tests/integration/test_rabbit.py tests/integration/test_delivery.py
 
 test-wheel: $(VENV)/.develop rabbitmq
 	$(BIN)/python tests/wheel.py

@@ -104,12 +104,38 @@ def test_an_acknowledgement_does_not_wait(serve):
 def test_a_worker_holds_no_more_than_it_can_run(serve, broker):
     """What a busy worker has no thread for is left to others."""
     go_on = threading.Event()
-    with serve(threads=2, deallocate_vip=lambda **_: go_on.wait(30)) as (client, topic):
+    runs: list[bool] = []
+
+    def run(**_: object) -> None:
+        runs.append(go_on.wait(30))
+
+    with serve(threads=2, deallocate_vip=run) as (client, topic):
         for _ in range(5):
             client.cast.deallocate_vip(VIP(port_id="p"))
         eventually(lambda: unacknowledged(broker, topic) == "2")
         go_on.set()
-        eventually(lambda: unacknowledged(broker, topic) == "0")
+        eventually(lambda: len(runs) == 5)
+    assert all(runs)
+
+
+def test_what_is_cut_off_runs_elsewhere(configured):
+    """A call that a stopping worker does not finish in time is answered by another."""
+    config = configured(
+        DEFAULT={"graceful_shutdown_timeout": 1},
+        networker={"workers": 1},
+        sandbox={"latency": 4.0},
+    )
+    with processes.serving(config) as (workers, client):
+        before = len(workers.log)
+        (child,) = psutil.Process(workers.process.pid).children()
+        idle = child.num_threads()
+        with futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(client.get_port, NOWHERE)
+            eventually(lambda: child.num_threads() > idle)
+            workers.terminate()
+            assert "PortNotFound" not in workers.log[before:], "it was finished"
+            with processes.serving(config), pytest.raises(exceptions.PortNotFound):
+                call.result()
 
 
 def test_who_has_lost_a_request_knows(serve, broker):
@@ -164,6 +190,18 @@ def test_a_pool_that_is_gone(configured):
         assert time.monotonic() - began < 30
         assert told.value.maybe_executed is True
         assert isinstance(told.value, exceptions.Retriable)
+
+
+def test_classic_queues_by_option(configured, broker):
+    """An operator who wants classic queues gets durable ones, and the same service."""
+    options = {"rabbit_quorum_queue": False, "rabbit_transient_quorum_queue": False}
+    config = configured(oslo_messaging_rabbit=options)
+    with processes.serving(config) as (_, client):
+        with pytest.raises(exceptions.PortNotFound):
+            client.get_port(NOWHERE)
+        rows = broker.control("list_queues", "name", "type", "durable").splitlines()
+    topic = processes.configuration(config).networker.topic
+    assert {f"{topic}\tclassic\ttrue", f"{topic}.dead\tclassic\ttrue"} <= set(rows)
 
 
 def test_the_stock_driver_is_one_option_away(configured):

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short form of the experiments in tests/chaos that run on a cloud."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos import short
+
+pytestmark = [pytest.mark.cloud, pytest.mark.timeout(400)]
+GROUPS = [["lifecycles-lab"], ["twins-lab"]]
+
+
+@pytest.fixture(scope="module")
+def running(broker):
+    with short.started(GROUPS) as processes:
+        yield processes
+
+
+@pytest.mark.parametrize("group", range(len(GROUPS)), ids=map(" ".join, GROUPS))
+def test_nothing_is_left_and_nothing_is_done_twice(running, group):
+    """Each experiment shows what it must, in its short form."""
+    output = short.broken(running[group], timeout=300)
+    assert not output, output
