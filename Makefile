@@ -50,7 +50,8 @@ rabbitmq:
 
 test: $(VENV)/.develop rabbitmq
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -m "not cloud" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(PYTEST) -n 2 --dist loadfile -m "not cloud" \
+		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-cloud: $(VENV)/.develop rabbitmq
 	@test -n "$(OS_CLOUD)" || { echo "set OS_CLOUD to a cloud of clouds.yaml" >&2; exit 2; }

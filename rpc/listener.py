@@ -24,10 +24,10 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds that the broker has to say whether a request is still ours.
 _PATIENCE = 5.0
-#: A request that was delivered so often before is started with a pause.
+#: A request that was delivered so often before does not run beside others like it.
 _SUSPECT = 2
-#: The longest pause in seconds, for each time that it was delivered.
-_PAUSE = 0.5
+#: The longest pause in seconds, by which their order is mixed.
+_PAUSE = 0.3
 _LOST = (OSError, amqp.AMQPError, kombu.exceptions.KombuError)
 
 
@@ -51,18 +51,20 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
         self._message_operations_handler.do(ask)
         return answered.wait(_PATIENCE) and bool(ours)
 
-    def finish(self) -> None:
-        """Let the broker forget it."""
-        self._message_operations_handler.do(self._finish)
+    def finish(self) -> threading.Event:
+        """Let the broker forget it; the event is set when it was told so."""
+        told = threading.Event()
 
-    def _finish(self) -> None:
-        try:
-            self.message.acknowledge()
-        except _LOST as error:
-            # The broker gives it to somebody else, who finds its work done.
-            LOG.warning(
-                "a request was answered, and will be delivered again: %s", error
-            )
+        def tell() -> None:
+            try:
+                self.message.acknowledge()
+            except _LOST as error:
+                # The broker gives it to somebody else, who finds its work done.
+                LOG.warning("an answered request will be delivered again: %s", error)
+            told.set()
+
+        self._message_operations_handler.do(tell)
+        return told
 
 
 class _Operations(amqpdriver.MessageOperationsHandler):  # type: ignore[misc]
@@ -137,14 +139,27 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
 
 
 class Server(rpc_server.RPCServer):  # type: ignore[misc]
-    """oslo.messaging's server for such requests."""
+    """oslo.messaging's server for such requests.
+
+    A request that has been delivered again and again perhaps kills its worker. Such
+    requests run one at a time in a process, in another order each time, so that those
+    that were only neighbours of the killer end before it starts.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._suspects = threading.Lock()
 
     def _process_incoming(self, incoming: Any) -> None:
-        request = incoming[0]
-        if request.deliveries() >= _SUSPECT:
-            # Perhaps it kills its worker: let others that came with it end before.
-            longest = _PAUSE * request.deliveries()
-            time.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+        if incoming[0].deliveries() < _SUSPECT:
+            self._run(incoming)
+            return
+        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
+        with self._suspects:
+            self._run(incoming).wait(_PAUSE)
+
+    def _run(self, incoming: Any) -> threading.Event:
+        request: Request = incoming[0]
         request.ctxt["lease"] = request.is_ours
         super()._process_incoming(incoming)
-        request.finish()
+        return request.finish()

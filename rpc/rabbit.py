@@ -37,7 +37,7 @@ _DEFAULTS = {
     "rabbit_quorum_queue": "true",
     "rabbit_transient_quorum_queue": "true",
     # How often a request may take its worker with it.
-    "rabbit_quorum_delivery_limit": "5",
+    "rabbit_quorum_delivery_limit": "9",
     # A stopped worker's requests go to others after about 2.5 times as many seconds.
     "heartbeat_timeout_threshold": "15",
     # A reply for a caller that is gone holds a thread of the worker so long.

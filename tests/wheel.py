@@ -49,7 +49,15 @@ def main() -> None:
         shutil.copytree(ROOT / "tests", home / "run/tests")
         shutil.copy(ROOT / "setup.cfg", home / "run")
         ignored = [f"--ignore=tests/{path}" for path in NOT_HERE]
-        pytest = [home / "venv/bin/pytest", "-q", "-m", "not cloud", *ignored]
+        parallel = ["-n", "2", "--dist", "loadfile"]
+        pytest = [
+            home / "venv/bin/pytest",
+            "-q",
+            *parallel,
+            "-m",
+            "not cloud",
+            *ignored,
+        ]
         folders = ["tests/unit", "tests/functional", "tests/contract"]
         run(*pytest, *folders, cwd=home / "run")
 

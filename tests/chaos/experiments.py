@@ -76,7 +76,7 @@ ALL = {
         Experiment(
             "poison",
             poison.poison,
-            "it is put aside after 6 deliveries, others are unaffected, replay works",
+            "it is put aside after 10 deliveries, others are unaffected, replay works",
             {"callers": 8, "masters": 2},
         ),
         Experiment(

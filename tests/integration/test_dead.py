@@ -179,7 +179,7 @@ def test_a_list_tells_what_died_and_changes_nothing(bury, listed):
         "about": "load_balancer.id=11111111",
         "when": "2026-01-02 03:04:05+00:00",
         "reason": "delivery_limit",
-        "deliveries": 6,
+        "deliveries": 10,
     }
     assert junk["operation_id"].startswith("sha256-")
     assert (junk["method"], junk["reason"]) == (None, "rejected")
