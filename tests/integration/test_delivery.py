@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import pytest
-import tenacity
 from oslo_context import context as oslo_context
 
 from networker import exceptions, rpc
@@ -23,17 +22,9 @@ from networker.models import VIP
 from networker.rpc.server import Server
 from networker.testing import processes
 from tests.functional.test_bus import echo
+from tests.integration.test_worker import eventually
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
-
-
-def eventually(condition, timeout=30.0):
-    """Wait until a condition holds, and fail if it does not in time."""
-    tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda held: not held),
-        wait=tenacity.wait_fixed(0.1),
-        stop=tenacity.stop_after_delay(timeout),
-    )(condition)
 
 
 def unacknowledged(broker, topic):
