@@ -49,4 +49,5 @@ def broken(process: subprocess.Popen[str], timeout: float) -> str:
     :param timeout: seconds
     """
     output, _ = process.communicate(timeout=timeout)
-    return output if process.returncode else ""
+    code = process.returncode
+    return f"{output}\nit ended with {code}" if code else ""
