@@ -13,7 +13,8 @@ from oslo_messaging._drivers import impl_rabbit
 
 from networker import exceptions
 
-_NO_LIMIT = 1_000_000
+#: A delivery limit that means none, which RabbitMQ 4 would take for one of 20.
+NO_LIMIT = 1_000_000
 _MISMATCH = re.compile(
     r"inequivalent arg '(?P<what>[^']+)' for (?P<kind>queue|exchange) "
     r"'(?P<name>[^']+)'.*received (?P<wanted>.+?) but current is (?P<found>.+)"
@@ -38,8 +39,8 @@ def dead_queue(topic: str, *, quorum: bool) -> entity.Queue:
         entity.Exchange(name, type="direct", durable=True),
         routing_key=name,
         durable=True,
-        # RabbitMQ 4 has a limit of 20 otherwise, and looking at a letter counts.
-        queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": _NO_LIMIT}
+        # Looking at a letter counts as a delivery.
+        queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": NO_LIMIT}
         if quorum
         else {},
     )
@@ -124,7 +125,7 @@ class Requests(impl_rabbit.Consumer):  # type: ignore[misc]
                     except amqp.NotFound:
                         break
                     except amqp.PreconditionFailed as error:
-                        raise mismatch(error, connection.virtual_host) from error
+                        raise _mismatch(error, connection.virtual_host) from error
 
 
 def _dead_letters(name: str, *, quorum: bool) -> dict[str, str]:
@@ -138,7 +139,7 @@ def _dead_letters(name: str, *, quorum: bool) -> dict[str, str]:
     return arguments
 
 
-def mismatch(error: amqp.PreconditionFailed, vhost: str) -> exceptions.BusUnavailable:
+def _mismatch(error: amqp.PreconditionFailed, vhost: str) -> exceptions.BusUnavailable:
     """Explain that a queue or an exchange exists with other properties.
 
     :param error: what RabbitMQ answered

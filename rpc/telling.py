@@ -24,7 +24,7 @@ from oslo_config import cfg
 
 from networker.context import Context
 from networker.rpc import broker, rabbit
-from networker.rpc.queues import Requests, outcomes_name
+from networker.rpc.queues import NO_LIMIT, Requests, outcomes_name
 from networker.rpc.transport import open_transport
 
 LOG = logging.getLogger(__name__)
@@ -39,9 +39,8 @@ _BROKEN = (
 )
 #: Where outcomes have other needs than requests; see `networker.rpc.rabbit`.
 _QUERY = {
-    # A controller that fails again and again must not lose what it could not handle. No
-    # limit at all would be one of 20 on RabbitMQ 4.
-    "rabbit_quorum_delivery_limit": "1000000",
+    # A controller that fails again and again must not lose what it could not handle.
+    "rabbit_quorum_delivery_limit": str(NO_LIMIT),
     # While one controller handles an outcome, others take the next ones.
     "rabbit_qos_prefetch_count": "1",
 }

@@ -8,12 +8,14 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 # isort: split
 
 import gc
+import logging
 import os
 import pathlib
 from collections.abc import Iterator
 
 import pytest
 
+from networker import cli
 from networker.context import current
 from networker.testing import rabbitmq
 
@@ -23,6 +25,25 @@ def nobodys_thread() -> Iterator[None]:
     """Let each test begin without a current context, and leave none to the next."""
     with current(None):
         yield
+
+
+@pytest.fixture
+def run(config, capsys):
+    """Run the command with `config`; return its exit code and what it printed."""
+
+    def command(*arguments):
+        handlers = logging.root.handlers[:]
+        code: int | str
+        try:
+            code = cli.main(["--config-file", str(config), *map(str, arguments)])
+        except SystemExit as exited:
+            code = exited.code or 0
+        finally:
+            logging.root.handlers[:] = handlers
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 
 import pytest
@@ -39,25 +38,6 @@ def sandbox(config):
     server.start()
     yield driver
     server.stop()
-
-
-@pytest.fixture
-def run(config, capsys):
-    """Run the command; return its exit code and what it printed."""
-
-    def command(*arguments):
-        handlers = logging.root.handlers[:]
-        code: int | str
-        try:
-            code = cli.main(["--config-file", str(config), *map(str, arguments)])
-        except SystemExit as exited:
-            code = exited.code or 0
-        finally:
-            logging.root.handlers[:] = handlers
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return command
 
 
 def test_help_teaches(run):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-import logging
 import os
 import pty
 import subprocess
@@ -18,7 +17,6 @@ import tenacity
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
-from networker import cli
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.rpc.queues import dead_name, dead_queue
 from networker.testing import processes
@@ -114,25 +112,6 @@ def requests(channel, topic):
     queue = Queue(topic, exchange, routing_key=topic, durable=True)(channel)
     queue.declare()
     return queue.get
-
-
-@pytest.fixture
-def run(config, capsys):
-    """Run the command; return its exit code and what it printed."""
-
-    def command(*arguments):
-        handlers = logging.root.handlers[:]
-        code: int | str
-        try:
-            code = cli.main(["--config-file", str(config), *map(str, arguments)])
-        except SystemExit as exited:
-            code = exited.code or 0
-        finally:
-            logging.root.handlers[:] = handlers
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return command
 
 
 @pytest.fixture
