@@ -5,17 +5,22 @@ SEED ?= 1
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 OLDEST := $(VENV)/oldest
+PEERS := $(VENV)/peers
+OCTAVIA := $(VENV)/octavia
 # RabbitMQ's name server must listen on loopback only, from the installation on.
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud test-oldest test-wheel chaos lint format docs rabbitmq clean
+.PHONY: help demo test test-cloud test-octavia test-oldest test-wheel chaos bench lint format docs rabbitmq clean
 
 help:
 	@echo "make demo        a load balancer's life on a sandbox network, in a minute"
 	@echo "make test        everything that needs only this machine"
 	@echo "make test-cloud  the contract suite on the cloud that OS_CLOUD names"
 	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices"
+	@echo "make bench       what a call costs, beside stock oslo.messaging, nameko, Celery, ..."
+	@echo "make test-octavia the driver for Octavia, with Octavia and its tests; BASELINE=1 for"
+	@echo "                 running those without networker, too"
 	@echo "make test-wheel  build sdist and wheel, and test the wheel"
 	@echo "make test-oldest the bus on the oldest oslo.messaging that setup.cfg allows"
 	@echo "make lint        ruff, mypy and the import rule"
@@ -60,6 +65,16 @@ test-cloud: $(VENV)/.develop rabbitmq
 chaos: $(VENV)/.develop rabbitmq
 	$(BIN)/python -m tests.chaos --seed $(SEED)
 
+# What networker is compared with has an environment of its own.
+$(VENV)/.bench: $(VENV)/.develop tests/bench/peers.txt
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/pip install -q --disable-pip-version-check -r tests/bench/peers.txt
+	@touch $@
+
+bench: $(VENV)/.bench rabbitmq
+	$(BIN)/python -m tests.bench --seed $(SEED)
+
 test-oldest: $(VENV)/.develop rabbitmq
 	@rm -rf $(OLDEST)
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --target $(OLDEST) \
@@ -67,6 +82,27 @@ test-oldest: $(VENV)/.develop rabbitmq
 	@PYTHONPATH=$(OLDEST) $(BIN)/pip freeze 2>/dev/null | grep oslo.messaging
 	PYTHONPATH=$(OLDEST) $(PYTEST) -q tests/functional/test_bus.py \
 		tests/integration/test_rabbit.py tests/integration/test_delivery.py
+
+# Octavia has an environment of its own, since nothing of networker needs it.
+$(OCTAVIA)/.develop: setup.cfg pyproject.toml constraints.txt tests/octavia/constraints.txt
+	@test -x $(OCTAVIA)/bin/python || $(PYTHON) -m venv $(OCTAVIA)
+	@echo "installing into $(OCTAVIA)"
+	@$(OCTAVIA)/bin/pip install -q --disable-pip-version-check \
+		-c constraints.txt -c tests/octavia/constraints.txt \
+		-e '.[test,octavia]' oslotest WebTest
+	@touch $@
+
+$(OCTAVIA)/oldest: setup.cfg $(OCTAVIA)/.develop
+	@rm -rf $@
+	@$(OCTAVIA)/bin/pip install -q --disable-pip-version-check --no-deps --target $@ \
+		"octavia == $$(sed -n 's/ *octavia >= \([0-9]*\),.*/\1.0.0/p' setup.cfg)"
+
+test-octavia: $(OCTAVIA)/.develop $(OCTAVIA)/oldest
+	$(OCTAVIA)/bin/pytest -q -n 2 -W ignore::DeprecationWarning tests/octavia \
+		--cov=networker.octavia --cov-config=/dev/null --cov-fail-under=95
+	PYTHONPATH=$(OCTAVIA)/oldest $(OCTAVIA)/bin/pytest -q -n 2 \
+		-W ignore::DeprecationWarning tests/octavia/unit
+	$(OCTAVIA)/bin/python -m tests.octavia.functional $(if $(BASELINE),--baseline)
 
 test-wheel: $(VENV)/.develop rabbitmq
 	$(BIN)/python tests/wheel.py

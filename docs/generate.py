@@ -7,6 +7,7 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 
 # isort: split
 import inspect
+import json
 import pathlib
 import re
 import sys
@@ -17,8 +18,14 @@ import msgspec
 
 from networker import exceptions, models
 from networker.drivers import base
+from networker.drivers.operation import Operation
 from networker.rpc import codec, contract
 
+_COSTS = """\
+*Requests / waves* is what the neutron driver asks of Neutron and Nova; waves are requests
+that have to wait for each other. A look for the end of something that the cloud goes on with
+by itself, such as a detach, counts once.
+"""
 _OTHER = re.compile(r":(?:class|meth|mod):`[~.]*(?:[\w.]+\.)?(\w+)`")
 
 
@@ -47,18 +54,32 @@ def fields(doc: str) -> tuple[str, list[tuple[str, str]]]:
     return prose.rstrip() + ("\n\n" + tail if blank else ""), found
 
 
+def since(operation: Operation) -> str:
+    """Say since when there is a method, and its later arguments."""
+    later = [f"`{name}` since {version}" for name, version in operation.added.items()]
+    return ", ".join([f"Since {operation.since}", *later])
+
+
+def costs() -> dict[str, dict[str, str]]:
+    """Return by method and case what tests/contract/test_requests.py has measured."""
+    path = pathlib.Path(__file__).with_name("requests.json")
+    found: dict[str, dict[str, str]] = json.loads(path.read_text())
+    return found
+
+
 def methods() -> Iterator[str]:
     """Describe every method."""
+    measured = costs()
     for method in contract.methods().values():
         arguments = ", ".join(
             f"{p.name}: {short(p.annotation)}"
-            + (" = None" if p.default is None else "")
+            + ("" if p.default is p.empty else f" = {p.default!r}")
             for p in method.parameters.values()
         )
         yield f"### `{method.name}({arguments}) -> {short(method.returns)}`\n"
         operation = method.operation
         kind = "changes the network; idempotent" if operation.mutates else "reads"
-        yield f"*Since {operation.since}; {kind}.*"
+        yield f"*{since(operation)}; {kind}.*"
         if operation.requires:
             needed = ", ".join(f"`{path}`" for path in operation.requires)
             yield f"*Must not be empty: {needed}.*"
@@ -68,6 +89,10 @@ def methods() -> Iterator[str]:
             role, _, subject = name.partition(" ")
             label = f"`{subject}`" if subject else "returns"
             yield f"- {'raises ' if role == 'raises' else ''}{label}: {plain(text)}"
+        yield "\n| case | requests / waves | requests |\n|---|---|---|"
+        for case, cost in measured[method.name].items():
+            figures, _, made = cost.partition(": ")
+            yield f"| {case} | {figures} | {made} |"
         yield ""
 
 
@@ -106,6 +131,7 @@ def page() -> str:
         f"`networker.drivers.base.NetworkDriver`, version {base.INTERFACE_VERSION}.\n",
         plain(inspect.getdoc(base.NetworkDriver) or "") + "\n",
         "## Methods\n",
+        _COSTS,
         *methods(),
         "## Models\n",
         plain(inspect.getdoc(models) or "") + "\n",

@@ -155,7 +155,9 @@ class _Rollback:
                         undo(one.name, one.undo, result)
 
         about = {"name": one.name, "provides": one.provides, "rebind": one.takes}
-        return FunctorTask(execute, revert=revert, inject=one.given, **about)
+        # Without `requires` what is given would not reach a function's **kwargs.
+        given = {"inject": one.given, "requires": list(one.given)}
+        return FunctorTask(execute, revert=revert, **given, **about)
 
     def _allowed(self) -> bool:
         """Tell whether the request is still this worker's; asked for only once."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from networker import exceptions
@@ -21,20 +22,33 @@ class Operation:
     :param requires: paths of the ids that must not be empty, such as ``vip.port_id``
     :param since: the interface version that brought it
     :param mutates: whether it changes anything
+    :param added: arguments that came later than the method, and since when
     """
 
     requires: tuple[str, ...]
     since: str
     mutates: bool
+    added: Mapping[str, str]
+
+    def version(self, arguments: Iterable[str]) -> str:
+        """Return the oldest version of the interface that has it with some arguments."""
+        versions = [
+            self.since,
+            *(self.added.get(name, self.since) for name in arguments),
+        ]
+        return max(versions, key=lambda version: [int(n) for n in version.split(".")])
 
 
 def operation(
-    *requires: str, mutates: bool = False, since: str = "1.0"
+    *requires: str,
+    mutates: bool = False,
+    since: str = "1.0",
+    added: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[Method], Method]:
     """Mark a method as part of the interface; see :class:`Operation`."""
 
     def mark(method: Method) -> Method:
-        vars(method)["operation"] = Operation(requires, since, mutates)
+        vars(method)["operation"] = Operation(requires, since, mutates, added)
         return method
 
     return mark

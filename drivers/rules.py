@@ -27,12 +27,16 @@ class Rule:
     :param protocol: ``tcp``, ``udp``, ``sctp`` or a protocol number
     :param port: the destination port; 0 for protocols without ports
     :param cidr: the source network; empty for every source
+    :param inside: whether only ports of the same group are let in. It is no part of what
+        a rule is compared by: one that lets in more does what is needed, too, though it
+        is to be replaced.
     """
 
     ethertype: str
     protocol: str
     port: int = 0
     cidr: str = ""
+    inside: bool = dataclasses.field(default=False, compare=False)
 
     def request(self, group_id: str) -> dict[str, Any]:
         """Return the body that creates the rule in a group (Neutron API v2)."""
@@ -44,28 +48,33 @@ class Rule:
             "port_range_min": self.port or None,
             "port_range_max": self.port or None,
             "remote_ip_prefix": self.cidr or None,
+            "remote_group_id": group_id if self.inside else None,
         }
 
 
 def wanted(load_balancer: LoadBalancer, vip: VIP) -> set[Rule]:
     """Return the rules that a load balancer's listeners and topology ask for.
 
+    What the amphorae say to each other is let in from their own group only.
+
     :raises InvalidRequest: an allowed CIDR is none
     """
     ethertypes = {_ethertype(a) for a in addresses(vip)}
-    rules = {
+    found = [
         rule
         for listener in load_balancer.listeners
         if listener.provisioning_status not in GOING
         for rule in _of_listener(listener, ethertypes, open_ports=not vip.sg_ids)
-    }
+    ]
     if load_balancer.topology == ACTIVE_STANDBY:
-        rules |= {Rule(e, protocol) for e in ethertypes for protocol in (VRRP, AH)}
-    return {
-        rule
-        for rule in rules
-        if not rule.cidr or dataclasses.replace(rule, cidr="") not in rules
-    }
+        found += [
+            Rule(ethertype, protocol, inside=True)
+            for ethertype in ethertypes
+            for protocol in (VRRP, AH)
+        ]
+    everybody = {rule for rule in found if not (rule.cidr or rule.inside)}
+    others = [r for r in found if dataclasses.replace(r, cidr="") not in everybody]
+    return everybody.union(others)
 
 
 def read(rule: dict[str, Any]) -> Rule | None:
@@ -74,13 +83,16 @@ def read(rule: dict[str, Any]) -> Rule | None:
     protocol = _NAMES.get(protocol, protocol)
     if rule["direction"] != "ingress" or protocol not in _MANAGED:
         return None
-    if rule.get("remote_group_id") or rule.get("remote_address_group_id"):
+    inside = bool(rule.get("remote_group_id"))
+    if inside and rule["remote_group_id"] != rule.get("security_group_id"):
+        return None
+    if rule.get("remote_address_group_id"):
         return None
     if rule["port_range_min"] != rule["port_range_max"]:
         return None
     port = rule["port_range_max"] or 0
     cidr = normalized(rule["remote_ip_prefix"])[1]
-    return Rule(rule["ethertype"], protocol, port, cidr)
+    return Rule(rule["ethertype"], protocol, port, cidr, inside)
 
 
 def normalized(cidr: str | None) -> tuple[str, str]:
@@ -113,7 +125,7 @@ def _of_listener(
             yield Rule(ethertype, protocol, listener.protocol_port, cidr)
     if listener.peer_port:
         for ethertype in ethertypes:
-            yield Rule(ethertype, "tcp", listener.peer_port)
+            yield Rule(ethertype, "tcp", listener.peer_port, inside=True)
 
 
 def _sources(listener: Listener, ethertypes: set[str]) -> Iterator[tuple[str, str]]:

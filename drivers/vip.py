@@ -18,6 +18,14 @@ from networker.models import (
     same_address,
 )
 
+#: ``Amphora.status`` of an amphora that has no server and no port any more.
+_DELETED = "DELETED"
+
+
+def is_deleted(amphora: Amphora) -> bool:
+    """Tell whether an amphora is only remembered."""
+    return amphora.status == _DELETED
+
 
 def allocated(load_balancer: LoadBalancer) -> list[Amphora]:
     """Return the amphorae that take part, each once.
@@ -75,8 +83,9 @@ def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP | None:
         network_id=port.network_id,
         port_id=port.id,
         octavia_owned=port.device_owner == naming.OWNER,
-        qos_policy_id=port.qos_policy_id,
-        vnic_type=port.vnic_type,
+        # Of the VRRP ports, which carry the traffic; the VIP's port may tell, too.
+        qos_policy_id=vip.qos_policy_id or port.qos_policy_id,
+        vnic_type=vip.vnic_type if vip.vnic_type != "normal" else port.vnic_type,
         additional=[
             AdditionalVIP(
                 load_balancer_id=load_balancer_id,

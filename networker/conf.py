@@ -45,6 +45,13 @@ networker_opts = [
         help="Calls that one worker process runs at the same time.",
     ),
     cfg.StrOpt(
+        "transport_url",
+        secret=True,
+        help="The bus, as oslo.messaging writes it: rabbit://USER:PASSWORD@HOST:PORT/VHOST. "
+        "[DEFAULT] transport_url where this is not set. Set it for a caller, such as "
+        "Octavia, that has a bus of its own besides.",
+    ),
+    cfg.StrOpt(
         "topic",
         default="networker",
         help="The topic that workers listen on. Callers and workers must agree on it.",
@@ -92,6 +99,24 @@ networker_opts = [
         "`networker.<method>.end` and `.error` on the topic `<topic>.outcomes`. Consume "
         "them, for instance with `networker.rpc.outcomes`: nothing else empties the "
         "queue.",
+    ),
+    cfg.BoolOpt(
+        "forward_user_tokens",
+        default=False,
+        help="Whether reads on behalf of a user cross the bus: callers send the user's "
+        "token, sealed with the first of `user_token_keys`, and workers read with it. "
+        "It needs keys, and to be set for callers and workers alike; where it is not, "
+        "such reads are refused.",
+    ),
+    cfg.ListOpt(
+        "user_token_keys",
+        default=[],
+        secret=True,
+        help="Keys that seal users' tokens, separated by commas. The first one seals, and "
+        "all of them open, so that keys can be changed while callers and workers run. "
+        'Make one with `python -c "from cryptography.fernet import Fernet; '
+        'print(Fernet.generate_key().decode())"`, and keep it from everybody who may '
+        "read what is on the broker.",
     ),
 ]
 

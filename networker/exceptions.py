@@ -9,19 +9,25 @@
     ├── PlugVIPException           │ what had been done is undone
     ├── UnplugVIPException         │
     ├── PlugNetworkException       │
-    ├── UnplugNetworkException    ─┘
-    │   └── CloudFailure             is all six: the reason is known, whatever the operation
+    ├── UnplugNetworkException     │
+    ├── CreatePortException        │
+    ├── NetworkServiceError       ─┘
+    │   └── CloudFailure             is all eight: the reason is known, whatever was done
     │       ├── AddressInUse
     │       │   └── VIPInUse
     │       ├── NoMoreAddresses
     │       ├── QuotaExceeded
+    │       ├── TimeoutException     what the cloud had begun did not end in time
     │       └── CloudUnavailable     Retriable: the cloud gave no answer in time
     ├── NotFound
     │   ├── NetworkNotFound
     │   ├── SubnetNotFound
     │   ├── PortNotFound
     │   ├── AmphoraNotFound
+    │   ├── QosPolicyNotFound
+    │   ├── SecurityGroupNotFound
     │   ├── PluggedVIPNotFound
+    │   │   └── MissingVIPSecurityGroup
     │   └── VIPConfigurationNotFound
     └── BusError
         ├── InvalidRequest           nothing was sent or asked of the cloud
@@ -146,6 +152,20 @@ class UnplugNetworkException(NetworkException):
     ip_address: str | None = None
 
 
+class CreatePortException(NetworkException):
+    """A port could not be created."""
+
+    template = "no port was created on network {network_id}"
+    network_id: str | None = None
+
+
+class NetworkServiceError(NetworkException):
+    """A port could not be deleted or changed."""
+
+    template = "the cloud refused to change port {port_id}"
+    port_id: str | None = None
+
+
 class CloudFailure(
     AllocateVIPException,
     DeallocateVIPException,
@@ -153,6 +173,8 @@ class CloudFailure(
     UnplugVIPException,
     PlugNetworkException,
     UnplugNetworkException,
+    CreatePortException,
+    NetworkServiceError,
 ):
     """A failure with a known reason, which any operation can meet.
 
@@ -185,6 +207,12 @@ class QuotaExceeded(CloudFailure):
     """The project may not have more of what the operation needs."""
 
     template = "the project's quota is used up: {orig_msg}"
+
+
+class TimeoutException(CloudFailure):
+    """What the cloud had begun, such as a detach, did not end in time."""
+
+    template = "the cloud did not finish in time: {orig_msg}"
 
 
 class CloudUnavailable(Retriable, CloudFailure):
@@ -225,12 +253,33 @@ class AmphoraNotFound(NotFound):
     compute_id: str | None = None
 
 
+class QosPolicyNotFound(NotFound):
+    """The QoS policy does not exist."""
+
+    template = "QoS policy {qos_policy_id} does not exist"
+    qos_policy_id: str | None = None
+
+
+class SecurityGroupNotFound(NotFound):
+    """The security group does not exist."""
+
+    template = "security group {security_group_id} does not exist"
+    #: Its id, or its name where it was asked for by that.
+    security_group_id: str | None = None
+
+
 class PluggedVIPNotFound(NotFound):
     """The VIP is not plugged, and cannot be."""
 
     template = "the VIP of load balancer {load_balancer_id} is not plugged"
     load_balancer_id: str | None = None
     subnet_id: str | None = None
+
+
+class MissingVIPSecurityGroup(PluggedVIPNotFound):
+    """The VIP has no security group, so that there is none to bring in line."""
+
+    template = "the VIP of load balancer {load_balancer_id} has no security group"
 
 
 class VIPConfigurationNotFound(NotFound):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from typing import Any
 
 import msgspec
 
@@ -124,6 +125,66 @@ class Port(Owned):
             if same_address(fixed_ip.ip_address, ip_address):
                 return fixed_ip.subnet_id
         return None
+
+
+class QosPolicy(Owned):
+    """A policy for the quality of service of ports."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+class SecurityGroup(Owned):
+    """A set of rules for what ports let in and out."""
+
+    id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    security_group_rule_ids: list[str] = []
+    tags: list[str] = []
+    stateful: bool | None = None
+
+
+class SubnetIPAvailability(Model):
+    """How many addresses a subnet has."""
+
+    subnet_id: str | None = None
+    subnet_name: str | None = None
+    cidr: str | None = None
+    #: 4 or 6.
+    ip_version: int | None = None
+    #: Addresses in its allocation pools; of an IPv6 subnet more than 64 bits can count.
+    total_ips: int | None = None
+    used_ips: int | None = None
+
+
+class NetworkIPAvailability(Owned):
+    """How many addresses a network has."""
+
+    network_id: str | None = None
+    network_name: str | None = None
+    total_ips: int | None = None
+    used_ips: int | None = None
+    subnet_ip_availability: list[SubnetIPAvailability] = []
+
+
+class UserContext(Model):
+    """A user on whose behalf something is looked up.
+
+    The token is a secret: it is not shown where the model is printed, and crosses the bus
+    sealed only (:mod:`networker.rpc.tokens`).
+    """
+
+    #: The user's token, as the identity service issued it.
+    auth_token: str
+    user_id: str | None = None
+    project_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"UserContext(user_id={self.user_id!r}, project_id={self.project_id!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("user_id", self.user_id), ("project_id", self.project_id)]
 
 
 class AdditionalVIP(Model):

@@ -45,12 +45,14 @@ class _Request:
     :param send: sends it within so many seconds, and returns the answer
     :param timeout: seconds for all of it
     :param end: when they are over, by the monotonic clock
+    :param version: of the interface, that a worker needs to have
     """
 
     method: str
     send: Callable[[float], Any]
     timeout: float
     end: float
+    version: str
     watch: Watch | None = None
 
     def left(self) -> float:
@@ -104,15 +106,16 @@ class Bus:
         :raises BusError: there was none
         """
         context.deadline = time.time() + timeout
+        version = contract.methods()[method].operation.version(wire)
 
         def send(left: float) -> Any:
             # A little less than is left, so that the more precise error comes first.
-            prepared = self._prepare(method, timeout=left - min(0.1, left / 10))
+            prepared = self._prepare(version, timeout=left - min(0.1, left / 10))
             context.sent = time.time()
             return prepared.call(context.to_wire(), method, **wire)
 
         end = time.monotonic() + timeout
-        return self._repeat(_Request(method, send, timeout, end, self._watch))
+        return self._repeat(_Request(method, send, timeout, end, version, self._watch))
 
     def cast(
         self, context: Context, method: str, wire: dict[str, Any], timeout: float
@@ -122,21 +125,23 @@ class Bus:
         :raises BusError: the broker has not confirmed it
         """
         context.awaited = False
+        version = contract.methods()[method].operation.version(wire)
 
         def send(_left: float) -> None:
             context.sent = time.time()
-            self._prepare(method).cast(context.to_wire(), method, **wire)
+            self._prepare(version).cast(context.to_wire(), method, **wire)
 
-        self._repeat(_Request(method, send, timeout, time.monotonic() + timeout))
+        end = time.monotonic() + timeout
+        self._repeat(_Request(method, send, timeout, end, version))
 
     def close(self) -> None:
         """Close the connections; requests that are made afterwards are refused."""
         self._closed = True
         self._transport.cleanup()
 
-    def _prepare(self, method: str, timeout: float | None = None) -> Any:
+    def _prepare(self, version: str, timeout: float | None = None) -> Any:
         return self._client.prepare(
-            version=contract.methods()[method].operation.since,
+            version=version,
             timeout=timeout,
             retry=_RETRIES,
             transport_options=oslo_messaging.TransportOptions(at_least_once=True),
@@ -228,8 +233,7 @@ class Bus:
             text = f"{method}: no worker has declared {self._topic}; is one running?"
             return exceptions.BusUnavailable(text, method=method)
         if kind in {"UnsupportedVersion", "NoSuchMethod"}:
-            since = contract.methods()[method].operation.since
-            return exceptions.UnsupportedVersion(method=method, version=since)
+            return exceptions.UnsupportedVersion(method=method, version=request.version)
         if isinstance(error, oslo_messaging.RemoteError):
             return exceptions.WorkerError(f"{method}: {kind}: {error.value}")
         if isinstance(error, _BROKEN):

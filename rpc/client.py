@@ -20,6 +20,7 @@ from networker.context import Context
 from networker.drivers import base
 from networker.rpc import codec, contract
 from networker.rpc.bus import Bus
+from networker.rpc.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
 
@@ -59,11 +60,13 @@ class Client(base.NetworkDriver):
     anything is sent. It may be shared by threads; make it after a fork, not before.
 
     :param bus: the connection, shared with the clients of :meth:`with_options`
+    :param tokens: seals users' tokens
     :param settings: how calls are made
     """
 
-    def __init__(self, bus: Bus, settings: Options) -> None:
+    def __init__(self, bus: Bus, tokens: Tokens, settings: Options) -> None:
         self._bus = bus
+        self._tokens = tokens
         self._options = settings
 
     @property
@@ -74,7 +77,7 @@ class Client(base.NetworkDriver):
         as soon as the broker has it. How it ended is told under that id, see
         :func:`networker.rpc.outcomes`.
         """
-        return _CASTS(self._bus, self._options)
+        return _CASTS(self._bus, self._tokens, self._options)
 
     def with_options(
         self,
@@ -143,8 +146,9 @@ class Client(base.NetworkDriver):
 class Casts(base.NetworkDriver):
     """The methods of the interface as casts."""
 
-    def __init__(self, bus: Bus, settings: Options) -> None:
+    def __init__(self, bus: Bus, tokens: Tokens, settings: Options) -> None:
         self._bus = bus
+        self._tokens = tokens
         self._options = settings
 
     def _cast(self, method: contract.Method, wire: dict[str, Any]) -> str:
@@ -162,7 +166,8 @@ def _remote(
     @functools.wraps(declared)
     def remote(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = method.signature.bind(*args, **kwargs).arguments
-        return send(self, method, codec.encode_arguments(method, bound))
+        wire = self._tokens.seal(method, codec.encode_arguments(method, bound))
+        return send(self, method, wire)
 
     vars(remote).pop("__isabstractmethod__", None)
     return remote
@@ -185,8 +190,10 @@ def connect(conf: cfg.ConfigOpts) -> Client:
 
     :param conf: with ``[DEFAULT] transport_url`` and ``[networker]``; options that are
         not registered yet are
-    :raises ValueError: the transport_url is malformed or names an unknown transport
+    :raises ValueError: the transport_url is malformed or names an unknown transport, or
+        users' tokens are to be forwarded without sound keys
     """
     options.register(conf)
-    client: Client = _CLIENT(Bus(conf), Options(conf.networker.call_timeout))
+    tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
+    client: Client = _CLIENT(Bus(conf), tokens, settings)
     return client

@@ -41,7 +41,9 @@ class Answer(msgspec.Struct, kw_only=True):
 
 
 def encode_arguments(method: Method, bound: dict[str, Any]) -> dict[str, Any]:
-    """Encode the arguments of a call; those that are None by default are left out.
+    """Encode the arguments of a call; those that have their default are left out.
+
+    An older worker, which may not know them, would do the same without them.
 
     :param bound: the arguments by name, as the method's signature bound them
     :raises InvalidRequest: one has a wrong type; the message has the path to it
@@ -49,7 +51,7 @@ def encode_arguments(method: Method, bound: dict[str, Any]) -> dict[str, Any]:
     wire = {
         name: _encode(method, name, value)
         for name, value in bound.items()
-        if value is not None or method.parameters[name].default is not None
+        if value != method.parameters[name].default
     }
     _convert(method, wire)
     return wire

@@ -18,6 +18,7 @@ from networker import exceptions
 from networker.context import Context
 from networker.drivers import base
 from networker.rpc import codec, contract
+from networker.rpc.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
 
@@ -32,13 +33,18 @@ class Dispatcher:
     """Calls a driver for requests from the bus.
 
     :param driver: what answers; it is called from many threads
+    :param tokens: opens users' tokens
     :param publish: tells how a cast ended; None to tell nobody
     """
 
     def __init__(
-        self, driver: base.NetworkDriver, publish: Publish | None = None
+        self,
+        driver: base.NetworkDriver,
+        tokens: Tokens,
+        publish: Publish | None = None,
     ) -> None:
         self._driver = driver
+        self._tokens = tokens
         self._publish = publish
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._late = itertools.count(1)
@@ -99,7 +105,8 @@ class Dispatcher:
                 text += f"; by {self._worker}'s clock it was {age:.1f} s old"
             LOG.warning("%s; requests too late so far: %d", text, next(self._late))
             raise exceptions.CallTimeout(text, method=method.name, maybe_executed=False)
-        arguments = codec.decode_arguments(method, wire)
+        # No name for what was opened: tools that log a failure's variables would see it.
+        arguments = codec.decode_arguments(method, self._tokens.open(method, wire))
         result = getattr(self._driver, method.name)(**arguments)
         return codec.Answer(worker=self._worker, result=result)
 

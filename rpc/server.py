@@ -12,6 +12,7 @@ from networker.drivers import base
 from networker.rpc import broker, transport
 from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.telling import Publisher
+from networker.rpc.tokens import Tokens
 
 
 class Server:
@@ -19,11 +20,13 @@ class Server:
 
     :param conf: a configuration on which :func:`networker.conf.register` was called
     :param driver: what answers
-    :raises ValueError: the transport_url is wrong
+    :raises ValueError: the transport_url is wrong, or users' tokens are to be forwarded
+        without sound keys
     """
 
     def __init__(self, conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> None:
         self._threads = conf.networker.threads
+        tokens = Tokens(conf)
         self._transport = transport.open_transport(conf)
         # The host's name and no process id: with the stock driver, the queue
         # <topic>.<server> outlives us.
@@ -33,7 +36,7 @@ class Server:
         self._server = oslo_messaging.get_rpc_server(
             self._transport,
             self._target,
-            [Dispatcher(driver, publish).endpoint()],
+            [Dispatcher(driver, tokens, publish).endpoint()],
             access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
             server_cls=transport.server_class(self._transport),
         )

@@ -14,13 +14,14 @@ from networker.rpc import listener, rabbit
 
 
 def url(conf: cfg.ConfigOpts) -> oslo_messaging.TransportURL:
-    """Return ``[DEFAULT] transport_url`` with the driver that ``delivery`` wants.
+    """Return the bus's URL with the driver that ``delivery`` wants.
 
-    A ``rabbit`` URL gets :class:`networker.rpc.rabbit.Driver`, others what they name.
+    It is ``[networker] transport_url``, else ``[DEFAULT] transport_url``. A ``rabbit`` URL
+    gets :class:`networker.rpc.rabbit.Driver`, others what they name.
 
     :raises oslo_messaging.InvalidTransportURL: it is malformed
     """
-    parsed = oslo_messaging.TransportURL.parse(conf)
+    parsed = oslo_messaging.TransportURL.parse(conf, conf.networker.transport_url)
     scheme, plus, rest = parsed.transport.partition("+")
     if scheme == "rabbit" and conf.networker.delivery == "at-least-once":
         parsed.transport = rabbit.SCHEME + plus + rest
@@ -31,18 +32,20 @@ def open_transport(
     conf: cfg.ConfigOpts,
     opened: Callable[..., Any] = oslo_messaging.get_rpc_transport,
 ) -> Any:
-    """Return oslo.messaging's transport for ``[DEFAULT] transport_url``; no I/O yet.
+    """Return oslo.messaging's transport for the bus's URL; no I/O yet.
 
     :param opened: oslo.messaging's function that makes it, for requests or notifications
     :raises ValueError: the URL is malformed or names an unknown transport
     """
+    group = "networker" if conf.networker.transport_url else "DEFAULT"
+    option = f"[{group}] transport_url"
     try:
         return opened(conf, url(conf))
     except (oslo_messaging.InvalidTransportURL, ValueError) as error:
-        raise ValueError(f"[DEFAULT] transport_url: {error}") from error
+        raise ValueError(f"{option}: {error}") from error
     except oslo_messaging.DriverLoadFailure as error:
         raise ValueError(
-            f"[DEFAULT] transport_url: there is no transport {url(conf).transport!r}"
+            f"{option}: there is no transport {url(conf).transport!r}"
         ) from error
 
 

@@ -11,10 +11,7 @@ for which callers look. Only a security group can be made twice: see `repeat`.
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import email.utils
 import functools
-import math
 import time
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -23,12 +20,20 @@ import keystoneauth1.exceptions
 import openstack.exceptions
 import requests
 import tenacity
+from keystoneauth1 import token_endpoint
 from oslo_config import cfg
-from oslo_context import context as oslo_context
 from oslo_log import log
 
 from networker.context import current_trace_id, stay_ours
 from networker.drivers.neutron.errors import Refused, is_gone
+from networker.drivers.neutron.patience import (
+    Later,
+    Unsent,
+    Until,
+    log_pause,
+    pause,
+    seconds_left,
+)
 from networker.drivers.neutron.session import CloudRefused, Session
 from networker.exceptions import CloudUnavailable
 
@@ -39,8 +44,6 @@ Result = TypeVar("Result")
 _LATER = frozenset({429, 502, 503, 504})
 #: Seconds to wait for a TCP connection, so that a lost packet does not cost all the time.
 _CONNECT = 5.0
-#: Seconds before a deadline in which no request is worth beginning.
-_MOMENT = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +59,24 @@ class Api:
     service: Literal["network", "compute"]
     conf: cfg.ConfigOpts
 
-    def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """Return what is at `path`; a list in the query selects any of its values."""
-        return self._request("GET", path, params=query)
+    def get(
+        self, path: str, *, token: str | None = None, **query: Any
+    ) -> dict[str, Any]:
+        """Return what is at `path`; a list in the query selects any of its values.
+
+        :param token: a user's, to be asked with instead of the service's own
+        """
+        return self._request("GET", path, params=query, **self._as_user(token))
+
+    def _as_user(self, token: str | None) -> dict[str, Any]:
+        if token is None:
+            return {}
+        endpoint = self._persist("the endpoint", self._endpoint)
+        return {"auth": token_endpoint.Token(endpoint, token)}
+
+    def _endpoint(self, _: float) -> str:
+        service = getattr(self.session.connection(), self.service)
+        return str(service.get_endpoint())
 
     def post(
         self, path: str, body: dict[str, Any], *, repeat: bool = True
@@ -130,15 +148,15 @@ class Api:
         """
         end = time.monotonic() + self._patience()
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Later if repeat else _Unsent),
-            wait=_pause,
-            stop=_Until(end),
-            before_sleep=functools.partial(_log_pause, what),
+            retry=tenacity.retry_if_exception_type(Later if repeat else Unsent),
+            wait=pause,
+            stop=Until(end),
+            before_sleep=functools.partial(log_pause, what),
             reraise=True,
         )
         try:
             answer: Result = retrying(_once, send, end)
-        except _Later as later:
+        except Later as later:
             text = f"{what}: {later}"
             raise CloudUnavailable(orig_msg=text, orig_code=later.code) from later
         return answer
@@ -151,17 +169,6 @@ def _if_match(revision: int | None) -> dict[str, str]:
     if revision is None:
         return {}
     return {"If-Match": f"revision_number={revision}"}
-
-
-def seconds_left(patience: float) -> float:
-    """Return for how long to try: `patience`, but not past the caller's deadline."""
-    deadline = getattr(oslo_context.get_current(), "deadline", None)
-    return patience if deadline is None else min(patience, deadline - time.time())
-
-
-def time_is_up() -> bool:
-    """Tell whether the caller's deadline has passed, or will in the next moment."""
-    return seconds_left(math.inf) < _MOMENT
 
 
 #: Errors after which it is not known whether the request got through.
@@ -178,72 +185,16 @@ _OTHERS = (
 )
 
 
-class _Later(Exception):
-    """No answer, or one that asks to come back later.
-
-    :param code: the HTTP status, if there was one
-    :param after: the answer's Retry-After
-    """
-
-    def __init__(self, text: str, code: int | None, after: str | None = None) -> None:
-        super().__init__(text)
-        self.code = code
-        self.after = after
-
-
-class _Unsent(_Later):
-    """As certain as can be, the request changed nothing."""
-
-
-class _Until(tenacity.stop.stop_base):
-    """Stops when the next try would begin after a time of the monotonic clock."""
-
-    def __init__(self, end: float) -> None:
-        self._end = end
-
-    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
-        return time.monotonic() + retry_state.upcoming_sleep >= self._end
-
-
-_backoff = tenacity.wait_random_exponential(multiplier=0.2, max=8)
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    """Return the seconds to the next try: what the answer asks for, or ever more."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = _seconds(error.after) if isinstance(error, _Later) else None
-    return _backoff(state) if asked is None else asked
-
-
-def _seconds(after: str | None) -> float | None:
-    """Read a Retry-After: seconds, or a date (RFC 9110 section 10.2.3)."""
-    if not after:
-        return None
-    if after.strip().isdigit():
-        return float(after)
-    try:
-        date = email.utils.parsedate_to_datetime(after)
-    except ValueError:
-        return None
-    now = datetime.datetime.now(date.tzinfo)
-    return max(0.0, (date - now).total_seconds())
-
-
-def _log_pause(what: str, state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    LOG.warning("%s: %s; again in %.1f s", what, error, state.upcoming_sleep)
-
-
 def _once(send: Callable[[float], Result], end: float) -> Result:
     left = end - time.monotonic()
     if left <= 0:
-        raise _Unsent("the time is up", None)
+        raise Unsent("the time is up", None)
     try:
         return send(left)
     except openstack.exceptions.ServiceDiscoveryException as error:
-        raise _Unsent(str(error), None) from error
+        raise Unsent(str(error), None) from error
     except _LOST as error:
-        raise _Later(str(error), None) from error
+        raise Later(str(error), None) from error
     except keystoneauth1.exceptions.HttpError as error:
         raise _http_error(error) from error
     except _OTHERS as error:
@@ -254,13 +205,13 @@ def _http_error(error: keystoneauth1.exceptions.HttpError) -> Exception:
     """Translate an error of Keystone's, which is asked for a token on the way."""
     if error.http_status in _LATER:
         after = str(getattr(error, "retry_after", None) or "")
-        return _Unsent(str(error), error.http_status, after)
+        return Unsent(str(error), error.http_status, after)
     return Refused(orig_msg=error.message, orig_code=error.http_status)
 
 
 def _read(reply: requests.Response) -> dict[str, Any]:
     if reply.status_code in _LATER:
-        kind = _Unsent if reply.status_code in (429, 503) else _Later
+        kind = Unsent if reply.status_code in (429, 503) else Later
         text = f"HTTP {reply.status_code}: {_explain(reply)[1]}"
         raise kind(text, reply.status_code, reply.headers.get("Retry-After"))
     if reply.status_code >= 400:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from networker.drivers.flow import Flows, step
+from networker.drivers.neutron.adjusting import Adjusting
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.compute import Compute
+from networker.drivers.neutron.extensions import Extensions
 from networker.drivers.neutron.group_rules import GroupRules
 from networker.drivers.neutron.ports import Ports
 from networker.drivers.neutron.security_groups import SecurityGroups
@@ -24,7 +26,9 @@ class Cloud:
 
     session: Session
     network: Api
+    extensions: Extensions
     ports: Ports
+    adjusting: Adjusting
     groups: SecurityGroups
     rules: GroupRules
     compute: Compute
@@ -36,11 +40,14 @@ class Cloud:
         session = Session(conf)
         network = Api(session, "network", conf)
         ports = Ports(network, conf)
-        groups = SecurityGroups(network)
+        extensions = Extensions(network)
+        groups = SecurityGroups(network, extensions)
         return cls(
             session=session,
             network=network,
+            extensions=extensions,
             ports=ports,
+            adjusting=Adjusting(ports),
             groups=groups,
             rules=GroupRules(groups),
             compute=Compute(Api(session, "compute", conf), ports, conf),

@@ -10,11 +10,16 @@ from collections.abc import Collection
 from oslo_config import cfg
 
 from networker.drivers.neutron import marks
-from networker.drivers.neutron.api import Api, seconds_left
+from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.patience import seconds_left
 from networker.drivers.neutron.ports import Claimed, Ports
 from networker.drivers.neutron.translate import Json
-from networker.exceptions import AmphoraNotFound, CloudUnavailable
+from networker.exceptions import (
+    AmphoraNotFound,
+    CloudUnavailable,
+    TimeoutException,
+)
 
 #: How often a port is attached that others attach and detach at the same time.
 _TRIES = 5
@@ -135,7 +140,7 @@ class Compute:
     def wait(self, port_ids: Collection[str]) -> None:
         """Wait until ports are detached.
 
-        :raises Refused: some are not in time
+        :raises TimeoutException: some are not in time
         """
         end = time.monotonic() + seconds_left(self.conf.neutron.detach_timeout)
         waiting = list(port_ids)
@@ -145,7 +150,8 @@ class Compute:
             waiting = [port["id"] for port in found if port["device_id"]]
             if waiting and time.monotonic() > end:
                 names = ", ".join(waiting)
-                raise Refused(orig_msg=f"still attached when the time was up: {names}")
+                why = f"still attached when the time was up: {names}"
+                raise TimeoutException(orig_msg=why)
 
 
 def _no_server(compute_id: str, refused: Refused) -> AmphoraNotFound:

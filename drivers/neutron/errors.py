@@ -26,7 +26,13 @@ _MISSING: dict[str, tuple[type[NetworkException], str]] = {
     "SubnetNotFound": (exceptions.SubnetNotFound, "subnet_id"),
     "PortNotFound": (exceptions.PortNotFound, "port_id"),
 }
+#: What is missing as such only where it is what the call is about.
+_MISSING_THEMSELVES: dict[str, tuple[type[NetworkException], str]] = {
+    "QosPolicyNotFound": (exceptions.QosPolicyNotFound, "qos_policy_id"),
+    "SecurityGroupNotFound": (exceptions.SecurityGroupNotFound, "security_group_id"),
+}
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_ADDRESS = re.compile(r"IP address (\S+)")
 
 
 class Refused(NetworkException):
@@ -90,12 +96,17 @@ def _meaning(
         "orig_code": refused.orig_code,
     }
     kind = refused.kind or ""
-    if kind in _MISSING:
-        missing, attribute = _MISSING[kind]
+    known = dict(_MISSING)
+    if operation is NetworkException:
+        known |= _MISSING_THEMSELVES
+    if kind in known:
+        missing, attribute = known[kind]
         named = _UUID.findall(refused.orig_msg or "")
         return missing, {**attributes, attribute: named[-1] if named else None}
     if kind in _ADDRESS_IN_USE:
         vip = operation is exceptions.AllocateVIPException
+        named = _ADDRESS.findall(refused.orig_msg or "")
+        attributes["ip_address"] = about.get("ip_address") or (named or [None])[0]
         return exceptions.VIPInUse if vip else exceptions.AddressInUse, attributes
     if kind in _NO_ADDRESS:
         return exceptions.NoMoreAddresses, attributes

@@ -22,6 +22,10 @@ _TRIES = 5
 ForEach = Callable[[Callable[[Json], object], Sequence[Json]], object]
 
 
+#: A rule's fields. Rules that differ in `inside` are equal, but not the same.
+Fields = tuple[str, str, int, str, bool]
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What has to change in a group.
@@ -30,7 +34,7 @@ class Plan:
     :param surplus: the rules to remove, as Neutron shows them
     """
 
-    missing: frozenset[Rule]
+    missing: frozenset[Fields]
     surplus: Sequence[Json]
 
 
@@ -119,7 +123,7 @@ class GroupRules:
             for_each(remove, todo.surplus)
         return alone and not gone
 
-    def _add(self, change: Change, missing: Iterable[Rule]) -> bool:
+    def _add(self, change: Change, missing: Iterable[Fields]) -> bool:
         """Add rules, all at once, and tell whether nobody else did."""
         wanted, alone = set(missing), True
         for left in reversed(range(_TRIES)):
@@ -144,10 +148,10 @@ class GroupRules:
                 return alone
         return alone
 
-    def _post(self, change: Change, wanted: Iterable[Rule]) -> None:
+    def _post(self, change: Change, wanted: Iterable[Fields]) -> None:
         requests = [
-            {**rule.request(change.group["id"]), "description": change.mark}
-            for rule in sorted(wanted)
+            {**Rule(*fields).request(change.group["id"]), "description": change.mark}
+            for fields in sorted(wanted)
         ]
         body = {"security_group_rules": requests}
         self.groups.api.post("/security-group-rules", body)
@@ -161,8 +165,7 @@ class GroupRules:
 
         def take_back() -> None:
             held = self._rules(change.group["id"])
-            keys = {key for rule in change.removed if (key := rules.read(rule))}
-            lost = keys - _known(held).keys()
+            lost = _known(change.removed).keys() - _known(held).keys()
             if lost:
                 again = Change(change.group, set())
                 undo("remove rules", self._add, again, lost)
@@ -188,14 +191,18 @@ def _one_by_one(function: Callable[[Json], object], held: Sequence[Json]) -> Non
 
 def plan(group: Json, wanted: set[Rule]) -> Plan:
     """Return what has to change in a group to have the wanted rules."""
-    known = _known(group["security_group_rules"])
-    surplus = [rule for key, rule in known.items() if key not in wanted]
-    return Plan(missing=frozenset(wanted - known.keys()), surplus=surplus)
+    known, keys = _known(group["security_group_rules"]), set(map(_fields, wanted))
+    surplus = [rule for key, rule in known.items() if key not in keys]
+    return Plan(missing=frozenset(keys - known.keys()), surplus=surplus)
 
 
-def _known(held: Iterable[Json]) -> Mapping[Rule, Json]:
+def _known(held: Iterable[Json]) -> Mapping[Fields, Json]:
     pairs = [(rules.read(rule), rule) for rule in held]
-    return {key: rule for key, rule in pairs if key is not None}
+    return {_fields(key): rule for key, rule in pairs if key is not None}
+
+
+def _fields(rule: Rule) -> Fields:
+    return rule.ethertype, rule.protocol, rule.port, rule.cidr, rule.inside
 
 
 def _is_marked(rule: Json, change: Change) -> bool:

@@ -12,17 +12,20 @@ group and deletes its own.
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from networker.drivers import naming, rules
 from networker.drivers.flow import Step, step
-from networker.drivers.neutron import marks, security_groups, translate, vrrp
+from networker.drivers.neutron import marks, translate, vrrp
+from networker.drivers.neutron.agreeing import Agreement
 from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.grounding import Ground, Grounding
 from networker.drivers.neutron.group_rules import Change
 from networker.drivers.neutron.ports import Claimed
-from networker.drivers.neutron.settling import Ground, Settled, Settlement
+from networker.drivers.neutron.settling import Settled, Settlement
 from networker.drivers.neutron.translate import Json
+from networker.drivers.neutron.vrrp_ports import VrrpPorts
 from networker.drivers.vip import allocated
 from networker.models import VIP, Amphora, LoadBalancer
 
@@ -52,39 +55,43 @@ class _Plugging:
 
     def run(self) -> list[Amphora]:
         """Run all steps, and return the amphorae with what is known of their ports."""
-        ground = step(
-            self._ground, name="group", provides="ground", undo=self._unground
-        )
-        change = step(self._change, name="rules", undo=self._unchange)
-        done = self.cloud.flows.run(
-            "plug_vip",
-            self._looks(),
-            [ground],
-            [change, *self._claims()],
-            [self._settlement(), *self._attaches()],
-            timely=True,
-        )
-        settled: Settled = done["settled"]
-        ports = [done[vrrp.key(amphora)].port for amphora in self.amphorae]
-        return [
-            vrrp.filled(
-                amphora, done["ground"].vip, settled.after.get(port["id"], port)
-            )
-            for amphora, port in zip(self.amphorae, ports, strict=True)
-        ]
-
-    def _looks(self) -> list[Step]:
         owner = self.load_balancer.id or ""
-        servers = [amphora.compute_id for amphora in self.amphorae]
-        devices = [naming.vip_device(owner), *servers]
-        find = self.cloud.groups.find
+        grounding = Grounding(self.cloud, owner, self.relied)
+        found = self.cloud.flows.run("plug_vip: look", self._looks(grounding))
+        port = self._port(found["ports"], found["users_port"])
+        vip = translate.vip(self.vip, port, owner)
+        plugged = [one for one in found["ports"] if one["id"] != port["id"]]
+        plugged = [one for one in plugged if one["network_id"] == vip.network_id]
+        if found["groups"] is None:
+            return self._without_groups(vip, plugged)
+        ground = step(
+            grounding.lay,
+            name="ground",
+            provides="ground",
+            undo=grounding.undo,
+            vip=vip,
+            port=port,
+            groups=found["groups"],
+            plugged=plugged,
+        )
+        return self._on(ground)
+
+    def _looks(self, grounding: Grounding) -> list[Step]:
         return [
-            step(
-                self.cloud.ports.list, name="ports", provides="ports", device_id=devices
-            ),
-            step(find, name="groups", provides="groups", load_balancer_id=owner),
+            grounding.look(),
+            step(self._near, name="ports", provides="ports"),
             step(self._users_port, name="the user's port", provides="users_port"),
         ]
+
+    def _near(self) -> list[Json]:
+        """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
+        device = naming.vip_device(self.load_balancer.id or "")
+        devices, find = [device, *vrrp.devices(self.amphorae)], self.cloud.ports.list
+        if self.vip.network_id:
+            return find(network_id=self.vip.network_id, device_id=devices)
+        names = [naming.vrrp_port(amphora.id or "") for amphora in self.amphorae]
+        named = find(name=names) if names else []
+        return named + find(device_id=[one for one in devices if one])
 
     def _users_port(self) -> Json | None:
         # Ports that the driver made are found by their device, without this request.
@@ -92,26 +99,57 @@ class _Plugging:
             return None
         return self.cloud.ports.get(self.vip.port_id or "")
 
-    def _ground(
-        self, ports: Sequence[Json], groups: Sequence[Json], users_port: Json | None
-    ) -> Ground:
-        port_id, owner = self.vip.port_id or "", self.load_balancer.id or ""
+    def _port(self, ports: Sequence[Json], users_port: Json | None) -> Json:
         found = {port["id"]: port for port in ports}
-        port = users_port or found.pop(port_id, None) or self.cloud.ports.get(port_id)
-        vip = translate.vip(self.vip, port, owner)
-        plugged = [p for p in found.values() if p["network_id"] == vip.network_id]
-        group = security_groups.choose(groups, [port, *plugged])
-        shared = group is not None and marks.is_recent(group)
-        if group is not None and shared:
-            group = self.cloud.groups.mark(group)
-        made = group is None
-        group = group or self.cloud.groups.create(owner)
-        self.relied.add(group["id"])
-        return Ground(vip, port, group, made=made, shared=shared, plugged=plugged)
+        port_id = self.vip.port_id or ""
+        return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
 
-    def _unground(self, ground: Ground) -> None:
-        if ground.made:
-            self.cloud.groups.delete_unused(ground.group["id"])
+    def _on(self, ground: Step) -> list[Amphora]:
+        change = step(self._change, name="rules", undo=self._unchange)
+        attaches = [self._ports.attaching(a, vrrp.key(a)) for a in self.amphorae]
+        settle, tidy = self._settlement()
+        done = self.cloud.flows.run(
+            "plug_vip",
+            [ground],
+            [change, *self._claims()],
+            [settle, *attaches],
+            tidy,
+            timely=True,
+        )
+        settled: Settled = done["settled"]
+        ports = [done[vrrp.key(amphora)].port for amphora in self.amphorae]
+        now = [settled.after.get(port["id"], port) for port in ports]
+        return self._filled(done["ground"].vip, now)
+
+    def _without_groups(self, vip: VIP, plugged: Sequence[Json]) -> list[Amphora]:
+        """Plug the VIP on a cloud that has no security groups."""
+        ground = {"vip": vip, "group_id": None}
+        claims = [
+            self._claim_step(one, self._ports.claim, plugged=plugged, **ground)
+            for one in self.amphorae
+        ]
+        adjusts = [
+            step(
+                self._ports.adjust,
+                name=f"adjust {one.id}",
+                provides=f"now-{one.id}",
+                undo=self.cloud.adjusting.put_back,
+                takes={"claimed": vrrp.key(one)},
+                **ground,
+            )
+            for one in self.amphorae
+        ]
+        attaches = [self._ports.attaching(a, f"now-{a.id}") for a in self.amphorae]
+        done = self.cloud.flows.run("plug_vip", claims, adjusts, attaches, timely=True)
+        return self._filled(vip, [done[f"now-{one.id}"].port for one in self.amphorae])
+
+    def _filled(self, vip: VIP, ports: Sequence[Json]) -> list[Amphora]:
+        pairs = zip(self.amphorae, ports, strict=True)
+        return [vrrp.filled(amphora, vip, port) for amphora, port in pairs]
+
+    @property
+    def _ports(self) -> VrrpPorts:
+        return VrrpPorts(self.cloud, self.load_balancer.id or "", self.relied)
 
     def _change(self, ground: Ground) -> Change | None:
         wanted = rules.wanted(self.load_balancer, ground.vip)
@@ -124,77 +162,45 @@ class _Plugging:
             self.cloud.rules.undo(change)
 
     def _claims(self) -> list[Step]:
-        return [
-            step(
-                self._claim,
-                name=f"port of {amphora.id}",
-                provides=vrrp.key(amphora),
-                undo=self.cloud.ports.disclaim,
-                amphora=amphora,
-            )
-            for amphora in self.amphorae
-        ]
+        return [self._claim_step(one, self._claim) for one in self.amphorae]
+
+    def _claim_step(
+        self, amphora: Amphora, claim: Callable[..., Claimed], **given: Any
+    ) -> Step:
+        return step(
+            claim,
+            name=f"port of {amphora.id}",
+            provides=vrrp.key(amphora),
+            undo=self.cloud.ports.disclaim,
+            amphora=amphora,
+            **given,
+        )
 
     def _claim(self, ground: Ground, amphora: Amphora) -> Claimed:
-        port = vrrp.reusable(ground.plugged, amphora)
-        ours = port is not None and port["name"].startswith(naming.VRRP)
-        if port is not None and ours and marks.is_recent(port):
-            port = self.cloud.ports.mark(port["id"])
-        claimed = Claimed(port, made=False) if port else self._make(ground, amphora)
-        self.relied.add(claimed.port["id"])
-        return claimed
+        group_id = str(ground.group["id"])
+        return self._ports.claim(ground.vip, group_id, amphora, ground.plugged)
 
-    def _make(self, ground: Ground, amphora: Amphora) -> Claimed:
-        vip, amphora_id = ground.vip, amphora.id or ""
-        network_id = vip.network_id or ""
-        body: Json = {
-            "name": naming.vrrp_port(amphora_id),
-            "network_id": network_id,
-            "device_owner": naming.OWNER,
-            "fixed_ips": [{"subnet_id": vip.subnet_id}],
-            **vrrp.wanted(vip, ground.group["id"]),
-            # A port is made with groups of its own project only. The user's follow when
-            # all is settled.
-            "security_groups": [ground.group["id"]],
-        }
-        if vip.vnic_type != "normal":
-            body["binding:vnic_type"] = vip.vnic_type
-        owner = self.load_balancer.id or ""
-        return self.cloud.ports.claim(body, "vrrp", owner, amphora_id, network_id)
-
-    def _settlement(self) -> Step:
+    def _settlement(self) -> tuple[Step, list[Step]]:
+        """Return the step that settles the group, and what is done after it."""
+        about = self.cloud, self.load_balancer, self.relied
+        if not self.amphorae:
+            agreement = Agreement(*about)
+            settle = step(
+                agreement.settle, name="settle", provides="settled", undo=agreement.undo
+            )
+            return settle, [step(agreement.tidy, name="tidy")]
         keys = sorted(map(vrrp.key, self.amphorae))
-        settlement = Settlement(self.cloud, self.load_balancer, self.relied)
+        settlement = Settlement(*about)
 
-        def settle(ground: Ground, **claims: Claimed) -> Settled:
+        def settle_all(ground: Ground, **claims: Claimed) -> Settled:
             claimed = [claims[key] for key in keys]
             return settlement.settle(ground, claimed)
 
-        return step(
-            settle,
+        settle = step(
+            settle_all,
             name="settle",
             provides="settled",
             undo=settlement.undo,
             takes={key: key for key in keys},
         )
-
-    def _attaches(self) -> list[Step]:
-        return [
-            step(
-                self._attach,
-                name=f"attach {amphora.id}",
-                undo=functools.partial(self._detach, amphora),
-                takes={"claimed": vrrp.key(amphora)},
-                amphora=amphora,
-            )
-            for amphora in self.amphorae
-        ]
-
-    def _attach(self, claimed: Claimed, amphora: Amphora) -> Json | None:
-        """Attach a port, and return it if it was this call that attached it."""
-        attached = self.cloud.compute.attach(amphora.compute_id or "", claimed)
-        return claimed.port if attached else None
-
-    def _detach(self, amphora: Amphora, port: Json | None) -> None:
-        if port:
-            self.cloud.compute.unattach(amphora.compute_id or "", port)
+        return settle, []

@@ -13,8 +13,9 @@ from oslo_log import log
 from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
 from networker.drivers.neutron import marks
-from networker.drivers.neutron.api import Api, time_is_up
+from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import MAC_IN_USE, Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.patience import time_is_up
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable, NetworkException
 
@@ -64,12 +65,14 @@ class Ports:
     def list(self, **filters: str | Sequence[str]) -> list[Json]:
         """Return ports whose attributes have one of the given values.
 
-        :raises ValueError: a value is empty, which Neutron would take for no filter
+        :raises ValueError: there is no filter, or one without a value, which Neutron would
+            take for none
         """
-        empty = [name for name, value in filters.items() if not value]
-        if empty:
+        empty = [name for name, value in filters.items() if not any(value)]
+        if empty or not filters:
             raise ValueError(f"no value to filter ports by: {empty}")
-        ports: list[Json] = self.api.get("/ports", **filters)["ports"]
+        query: dict[str, Any] = filters
+        ports: list[Json] = self.api.get("/ports", **query)["ports"]
         return ports
 
     def claim(self, body: Json, *purpose: str) -> Claimed:
@@ -227,6 +230,11 @@ class Ports:
                 port = self.get(port["id"])
             else:
                 return
+
+
+def is_ours(port: Json) -> bool:
+    """Tell whether a driver of load balancers made a port, this one or Octavia's."""
+    return str(port["name"]).startswith(naming.OURS)
 
 
 def difference(port: Json, wanted: dict[str, Any]) -> Json:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from networker.drivers import naming
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import step, undo, undoing
 from networker.drivers.neutron import marks, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.ports import is_ours
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable
 
@@ -74,7 +74,7 @@ class _Releasing:
     def _release(self, port: Json, last: bool) -> bool:
         # Neutron shows a DNS name only where it has the extension for it.
         names = {"dns_name": ""} if "dns_name" in port else {}
-        marking = {"description": self.mark} if _is_ours(port) else {}
+        marking = {"description": self.mark} if is_ours(port) else {}
         changes = {"device_id": "", **names, **marking}
         try:
             self.cloud.ports.update(port["id"], changes, port["revision_number"])
@@ -101,11 +101,11 @@ class _Releasing:
                 )
 
     def _is_mine(self, port: Json) -> bool:
-        return not _is_ours(port) or port["description"] == self.mark
+        return not is_ours(port) or port["description"] == self.mark
 
     def _warn(self, port: Json) -> bool:
         """Mark a port for others to see, and tell whether it was as it had been seen."""
-        if not _is_ours(port) or port["device_id"] != self.compute_id:
+        if not is_ours(port) or port["device_id"] != self.compute_id:
             return True
         try:
             changes = {"description": marks.new()}
@@ -123,7 +123,3 @@ class _Releasing:
         except Refused as refused:
             if refused.orig_code != 412:
                 raise
-
-
-def _is_ours(port: Json) -> bool:
-    return str(port["name"]).startswith(naming.OURS)

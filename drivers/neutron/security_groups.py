@@ -14,8 +14,10 @@ from oslo_log import log
 from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
 from networker.drivers.neutron import marks
-from networker.drivers.neutron.api import Api, time_is_up
+from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.extensions import SECURITY_GROUPS, Extensions
+from networker.drivers.neutron.patience import time_is_up
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable
 
@@ -35,16 +37,32 @@ class SecurityGroups:
     """The security groups of the project that the service works in.
 
     :param api: Neutron
+    :param extensions: tell whether it has security groups at all
     """
 
     api: Api
+    extensions: Extensions
 
     def find(self, load_balancer_id: str) -> list[Json]:
         """Return a load balancer's groups with their rules, the oldest first.
 
-        There are several only until a race is settled.
+        There are several only until a race is settled, and none where the cloud has no
+        security groups.
         """
-        found = self._list(name=naming.vip_device(load_balancer_id))
+        return self.look(naming.vip_device(load_balancer_id)) or []
+
+    def look(self, group_name: str) -> list[Json] | None:
+        """Return the groups with a name, the oldest first.
+
+        :returns: None if the cloud has no security groups
+        """
+        try:
+            found = self._list(name=group_name)
+        except Refused as refused:
+            # So does Neutron answer what it does not know, but others before it, too.
+            if refused.orig_code != 404 or self.extensions.ask(SECURITY_GROUPS):
+                raise
+            return None
         return sorted(found, key=lambda group: (group["created_at"], group["id"]))
 
     def named(self, group_ids: Iterable[str]) -> list[Json]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports put into the one security group of their load balancer.
 
-Calls at once may each have made a group: that of the first amphora's port wins, and where
-there is no amphora, that of the VIP's port. A port is changed only as it was seen, so that
-of two calls the second one notices, and marks the group to tell the first.
+Calls at once may each have made a group: that of the first amphora's port wins; where there
+is no amphora, see :mod:`.agreeing`. A port is changed only as it was seen, so that of two
+calls the second one notices, and marks the group to tell the first.
 """
 
 from __future__ import annotations
@@ -16,32 +16,13 @@ from networker.drivers.flow import undo, undoing
 from networker.drivers.neutron import security_groups, vrrp
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.grounding import Ground
 from networker.drivers.neutron.ports import Claimed, difference
 from networker.drivers.neutron.translate import Json
-from networker.models import VIP, LoadBalancer
+from networker.models import LoadBalancer
 
 #: How often ports are changed when others change them at the same time.
 _TRIES = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Ground:
-    """What the VRRP ports are built on.
-
-    :param vip: with everything that its port tells
-    :param port: the VIP's port
-    :param group: the load balancer's security group
-    :param made: whether this call made the group
-    :param shared: whether another call may be plugging the same VIP
-    :param plugged: ports that the servers of the amphorae have already
-    """
-
-    vip: VIP
-    port: Json
-    group: Json
-    made: bool
-    shared: bool
-    plugged: Sequence[Json]
 
 
 @dataclasses.dataclass
@@ -62,7 +43,7 @@ class Settled:
 
 @dataclasses.dataclass(frozen=True)
 class Settlement:
-    """Puts everything into one group.
+    """Puts the ports of a VIP and of its amphorae into one group.
 
     :param relied: ids of what the call found or made
     """
@@ -74,11 +55,7 @@ class Settlement:
     def settle(self, ground: Ground, claims: Sequence[Claimed]) -> Settled:
         """Change ports, and return what was changed."""
         ports = [ground.port, *(claimed.port for claimed in claims)]
-        held = {g for port in ports for g in port["security_groups"]}
-        held -= {ground.group["id"], *ground.vip.sg_ids}
-        group = ground.group
-        if claims or (held and ground.made):
-            group = self._winner(ground, ports[1] if claims else ports[0])
+        group = self._winner(ground, ports[1])
         if ground.shared or group is not ground.group:
             ports = self._fresh(ports)
         settled = Settled(group)
@@ -90,8 +67,7 @@ class Settlement:
                     break
                 settled.shared = True
                 ports = self._fresh(ports)
-                first = ports[1] if claims else ports[0]
-                settled.group = self._winner(ground, first, marking=True)
+                settled.group = self._winner(ground, ports[1], marking=True)
             self._tidy(ground, settled.group, claims)
         return settled
 
@@ -177,28 +153,34 @@ class Settlement:
         self.relied.add(group["id"])
         marked = self.cloud.groups.mark(group)
         if marked is None:
-            raise _gone(group)
+            raise gone(group)
         wanted = rules.wanted(self.load_balancer, ground.vip)
         return self.cloud.rules.change(marked, wanted).group
 
     def undo(self, settled: Settled) -> None:
         """Change ports back unless another call has come to rely on it."""
-        before = {port_id: held for port_id, held in settled.before.items() if held}
-        if before and not settled.shared:
-            again = {
-                port_id: {name: settled.after[port_id][name] for name in held}
-                for port_id, held in before.items()
-                if port_id in settled.after
-            }
-            self.cloud.groups.take_back(
-                settled.group, lambda: self._put(before), lambda: self._put(again)
-            )
+        undo_settled(self.cloud, settled)
 
-    def _put(self, changes: Mapping[str, Json]) -> None:
+
+def undo_settled(cloud: Cloud, settled: Settled) -> None:
+    """Change ports back unless another call has come to rely on it."""
+    before = {port_id: held for port_id, held in settled.before.items() if held}
+    if not before or settled.shared:
+        return
+    again = {
+        port_id: {name: settled.after[port_id][name] for name in held}
+        for port_id, held in before.items()
+        if port_id in settled.after
+    }
+
+    def put(changes: Mapping[str, Json]) -> None:
         for port_id, change in changes.items():
-            undo(f"settle port {port_id}", self.cloud.ports.update, port_id, change)
+            undo(f"settle port {port_id}", cloud.ports.update, port_id, change)
+
+    cloud.groups.take_back(settled.group, lambda: put(before), lambda: put(again))
 
 
-def _gone(group: Json) -> Refused:
+def gone(group: Json) -> Refused:
+    """Return what Neutron says of a group that was there before."""
     text = f"Security group {group['id']} does not exist"
     return Refused(orig_msg=text, orig_code=404, kind="SecurityGroupNotFound")

@@ -15,6 +15,8 @@ from networker.models import (
     Interface,
     Network,
     Port,
+    QosPolicy,
+    SecurityGroup,
     Subnet,
     same_address,
 )
@@ -76,6 +78,24 @@ def port(data: Json) -> Port:
         vnic_type=data.get("binding:vnic_type", "normal"),
         allowed_addresses=[pair["ip_address"] for pair in pairs],
     )
+
+
+def security_group(data: Json) -> SecurityGroup:
+    """Return a security group."""
+    return SecurityGroup(
+        id=data["id"],
+        name=data["name"],
+        project_id=data["project_id"],
+        description=data.get("description"),
+        security_group_rule_ids=[rule["id"] for rule in data["security_group_rules"]],
+        tags=data.get("tags", []),
+        stateful=data.get("stateful"),
+    )
+
+
+def qos_policy(data: Json) -> QosPolicy:
+    """Return a QoS policy."""
+    return QosPolicy(id=data["id"], name=data["name"], project_id=data["project_id"])
 
 
 def interface(data: Json, compute_id: str) -> Interface:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VIP's traffic no longer routed to amphorae, and its rules brought up to date."""
+"""A VIP's traffic no longer routed to amphorae: unplug_vip and unplug_aap_port."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from networker import exceptions
-from networker.drivers import naming, rules
-from networker.drivers.deadline import require_time
-from networker.drivers.flow import step, undoing
-from networker.drivers.neutron import security_groups, translate
+from networker.drivers import naming
+from networker.drivers.flow import step
+from networker.drivers.neutron import translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.translate import Json
-from networker.models import VIP, LoadBalancer
+from networker.drivers.vip import is_deleted
+from networker.models import VIP, Amphora, LoadBalancer, Subnet
 
 
 def unplug(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
@@ -24,35 +24,82 @@ def unplug(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
             "unplug_vip: vip names neither a subnet_id nor a network_id",
             method="unplug_vip",
         )
-    amphorae = load_balancer.amphorae
-    place = {"network_id": vip.network_id} if vip.network_id else {}
-    names = [naming.vrrp_port(amphora.id) for amphora in amphorae if amphora.id]
-    ports = cloud.ports.list(name=names, **place) if names else []
-    found = {port["id"] for port in ports}
-    known = {amphora.vrrp_port_id for amphora in amphorae} - found - {None}
-    others = cloud.ports.list(id=sorted(map(str, known))) if known else []
-    ports += [port for port in others if port["name"].startswith(naming.VRRP)]
-    reused = [port for port in others if not port["name"].startswith(naming.VRRP)]
-    if ports:
-        cloud.remove("unplug_vip", ports)
-    if reused:
-        management = [amphora.lb_network_ip for amphora in amphorae]
-        _restore(cloud, load_balancer.id or "", reused, management)
-    if not (ports or reused):
+    amphorae = [one for one in load_balancer.amphorae if not is_deleted(one)]
+    owner = load_balancer.id or ""
+    if not _unplugged(cloud, owner, amphorae, vip.network_id):
         _require(cloud, load_balancer, vip)
 
 
-def _restore(
-    cloud: Cloud, owner: str, ports: Iterable[Json], management: Sequence[str | None]
-) -> None:
-    """Take the VIP from ports that the servers had before it was plugged."""
-    group_ids = {group["id"] for group in cloud.groups.find(owner)}
+def unplug_one(cloud: Cloud, vip: VIP, amphora: Amphora, subnet: Subnet) -> None:
+    """Do what :meth:`NetworkDriver.unplug_aap_port` says."""
+    owner = vip.load_balancer_id or amphora.load_balancer_id or ""
+    _unplugged(cloud, owner, [amphora], subnet.network_id)
+
+
+def _unplugged(
+    cloud: Cloud, owner: str, amphorae: Sequence[Amphora], network_id: str | None
+) -> bool:
+    """Unplug amphorae, and tell whether any was plugged.
+
+    :param owner: the load balancer's id, as far as it is known
+    """
+    place = {"network_id": network_id} if network_id else {}
+    names = {naming.vrrp_port(one.id): one for one in amphorae if one.id}
+    ports = cloud.ports.list(name=sorted(names), **place) if names else []
+    found = {port["name"] for port in ports}
+    missing = [one for one in amphorae if naming.vrrp_port(one.id or "") not in found]
+    others = _others(cloud, missing, place)
+    ports += [port for port in others if port["name"].startswith(naming.VRRP)]
+    if ports:
+        cloud.remove("unplug_vip", ports)
+    reused = [port for port in others if not port["name"].startswith(naming.VRRP)]
+    management = {one.lb_network_ip for one in amphorae}
+    return bool(_freed(cloud, owner, reused, management) or ports)
+
+
+def _others(
+    cloud: Cloud, amphorae: Sequence[Amphora], place: dict[str, str]
+) -> list[Json]:
+    """Return ports that may be amphorae's VRRP ports although they are named otherwise."""
+    known = sorted({one.vrrp_port_id for one in amphorae if one.vrrp_port_id})
+    servers = sorted({one.compute_id for one in amphorae if one.compute_id})
+    find = cloud.ports.list
+    looks = []
+    if known:
+        looks.append(step(find, name="known", provides="known", id=known))
+    if servers and place:
+        filters: dict[str, Any] = {"device_id": servers, **place}
+        looks.append(step(find, name="servers'", provides="servers'", **filters))
+    done = cloud.flows.run("unplug_vip: look", looks) if looks else {}
+    ports = [*done.get("known", ()), *done.get("servers'", ())]
+    return list({port["id"]: port for port in ports}.values())
+
+
+def _freed(
+    cloud: Cloud, owner: str, ports: Sequence[Json], management: Collection[str | None]
+) -> bool:
+    """Take a VIP from ports that the servers had before it was plugged.
+
+    :param owner: the load balancer's id; if it is empty, the ports' groups tell
+    :param management: addresses whose ports are left alone
+    :returns: whether any had it
+    """
+    ports = [
+        port
+        for port in ports
+        if not any(translate.holds(port, address) for address in management)
+    ]
+    held = {group_id for port in ports for group_id in port["security_groups"]}
+    if not held:
+        return False
+    groups = cloud.groups.find(owner) if owner else cloud.groups.named(held)
+    group_ids = {group["id"] for group in groups}
+    ports = [port for port in ports if group_ids & set(port["security_groups"])]
     for port in ports:
-        ours = group_ids & set(port["security_groups"])
-        if ours and not any(translate.holds(port, address) for address in management):
-            kept = [g for g in port["security_groups"] if g not in ours]
-            changes = {"security_groups": kept, "allowed_address_pairs": []}
-            cloud.ports.update(port["id"], changes)
+        kept = [g for g in port["security_groups"] if g not in group_ids]
+        changes = {"security_groups": kept, "allowed_address_pairs": []}
+        cloud.ports.update(port["id"], changes)
+    return bool(ports)
 
 
 def _require(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
@@ -68,29 +115,3 @@ def _require(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
             orig_msg=refused.orig_msg,
             orig_code=refused.orig_code,
         ) from refused
-
-
-def update(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:
-    """Do what :meth:`NetworkDriver.update_vip` says."""
-    wanted = rules.wanted(load_balancer, vip)
-    groups = cloud.groups.find(load_balancer.id or "")
-    used = []
-    if len(groups) > 1 and vip.port_id:
-        used = [cloud.ports.get(vip.port_id)]
-    group = security_groups.choose(groups, used)
-    if group is None:
-        raise exceptions.PluggedVIPNotFound(load_balancer_id=load_balancer.id)
-    with undoing("update_vip") as on_failure:
-        at_once = functools.partial(_at_once, cloud)
-        change = cloud.rules.settle(group, wanted, at_once)
-        on_failure(cloud.rules.undo, change)
-        require_time()
-
-
-def _at_once(
-    cloud: Cloud, function: Callable[[Json], object], surplus: Sequence[Json]
-) -> None:
-    steps = [
-        step(function, name=f"remove rule {rule['id']}", rule=rule) for rule in surplus
-    ]
-    cloud.flows.run("update_vip: remove rules", steps)

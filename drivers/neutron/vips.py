@@ -97,8 +97,6 @@ class Vips:
             "project_id": load_balancer.project_id,
             "fixed_ips": _wanted(vip),
             "security_groups": vip.sg_ids,
-            "qos_policy_id": vip.qos_policy_id,
-            "binding:vnic_type": vip.vnic_type if vip.vnic_type != "normal" else None,
         }
         return body | {name: value for name, value in optional.items() if value}
 

@@ -57,6 +57,30 @@ def take(
     )
 
 
+def release(tx: sqlite3.Connection, port_id: str, subnet_id: str) -> None:
+    """Take from a port the addresses that it has on a subnet."""
+    tx.execute(
+        "DELETE FROM fixed_ips WHERE port_id = ? AND subnet_id = ?",
+        (port_id, subnet_id),
+    )
+
+
+def total(subnet: Subnet) -> int:
+    """Return how many addresses of a subnet ports can have."""
+    return _hosts(subnet) - bool(subnet.gateway_ip)
+
+
+def used(tx: sqlite3.Connection, subnet: Subnet) -> int:
+    """Return how many addresses of a subnet ports have."""
+    counted = "SELECT count(*) FROM fixed_ips WHERE subnet_id = ?"
+    return int(tx.execute(counted, (subnet.id,)).fetchone()[0])
+
+
+def _hosts(subnet: Subnet) -> int:
+    network = ipaddress.ip_network(subnet.cidr or "")
+    return network.num_addresses - (2 if network.version == 4 else 1)
+
+
 def _subnets(
     tx: sqlite3.Connection, network_id: str, subnet_id: str | None
 ) -> list[Subnet]:
@@ -105,12 +129,9 @@ def _holder(tx: sqlite3.Connection, subnet: Subnet, address: str) -> str | None:
 
 def _free(tx: sqlite3.Connection, subnet: Subnet) -> str | None:
     """Return an address that nobody holds, from the start of the subnet if possible."""
-    network = ipaddress.ip_network(subnet.cidr or "")
-    size = network.num_addresses - (2 if network.version == 4 else 1)
-    (taken,) = tx.execute(
-        "SELECT count(*) FROM fixed_ips WHERE subnet_id = ?", (subnet.id,)
-    ).fetchone()
-    if taken >= size - bool(subnet.gateway_ip):
+    network, size = ipaddress.ip_network(subnet.cidr or ""), _hosts(subnet)
+    taken = used(tx, subnet)
+    if taken >= total(subnet):
         return None
     # As many addresses as are taken are likely to be the first ones.
     candidates = (str(network[1 + (taken + i) % size]) for i in range(size))

@@ -59,9 +59,15 @@ class Backdoor:
         ]
 
     def security_groups(self) -> dict[str, groups.SecurityGroup]:
-        """Return all security groups by name."""
+        """Return all security groups by name.
+
+        Of several with one name, the driver's own is there rather than others', and the
+        oldest; :meth:`tables` has them all.
+        """
         with self._database.read() as tx:
-            return {group.name: group for group in groups.everything(tx)}
+            found = groups.everything(tx)
+        found.sort(key=lambda group: group.project_id != groups.SERVICE)
+        return {group.name: group for group in reversed(found)}
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the whole state as rows of plain values, by kind."""
@@ -71,6 +77,9 @@ class Backdoor:
                 "networks": list(map(dict, tx.execute("SELECT * FROM networks"))),
                 "subnets": list(map(dict, tx.execute("SELECT * FROM subnets"))),
                 "servers": list(map(dict, tx.execute("SELECT * FROM servers"))),
+                "qos_policies": list(
+                    map(dict, tx.execute("SELECT * FROM qos_policies"))
+                ),
                 "ports": [
                     _with_lists(row, ports.get(tx, row["id"]), names)
                     for row in tx.execute("SELECT * FROM ports").fetchall()
@@ -162,7 +171,7 @@ class Backdoor:
     def delete_security_group(self, group_id: str) -> None:
         """Delete a security group, which is taken from all ports."""
         with self._database.write() as tx:
-            tx.execute("DELETE FROM security_groups WHERE id = ?", (group_id,))
+            groups.delete(tx, group_id)
 
 
 def _with_lists(row: sqlite3.Row, port: Port, names: dict[str, str]) -> dict[str, Any]:

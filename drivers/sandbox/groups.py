@@ -10,12 +10,15 @@ from typing import Any
 
 import msgspec
 
+from networker import models
 from networker.drivers import rules
 from networker.drivers.rules import Rule
 from networker.drivers.sandbox.topology import project_id
 
 #: The project that the driver works in.
 SERVICE = project_id("service")
+#: Name of the group of ports for which no other is named.
+DEFAULT = "default"
 
 
 class SecurityGroup(msgspec.Struct):
@@ -34,12 +37,31 @@ def everything(tx: sqlite3.Connection) -> list[SecurityGroup]:
 
 
 def find(tx: sqlite3.Connection, name: str) -> str | None:
-    """Return the id of a security group of the driver's, or None."""
+    """Return the id of the oldest security group of the driver's with a name, or None."""
     row = tx.execute(
-        "SELECT id FROM security_groups WHERE name = ? AND project_id = ?",
+        "SELECT id FROM security_groups WHERE name = ? AND project_id = ? "
+        "ORDER BY rowid LIMIT 1",
         (name, SERVICE),
     ).fetchone()
     return str(row[0]) if row else None
+
+
+def default(tx: sqlite3.Connection) -> str:
+    """Return the id of the group that new ports of the driver's get, made if need be."""
+    return find(tx, DEFAULT) or add(tx, DEFAULT)
+
+
+def shown(tx: sqlite3.Connection, group_id: str) -> models.SecurityGroup | None:
+    """Return a security group as the interface shows it, or None."""
+    row = tx.execute(
+        "SELECT * FROM security_groups WHERE id = ?", (group_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    rule_ids = [str(rule["id"]) for rule in rules_of(tx, group_id)]
+    return models.SecurityGroup(
+        **row, description="", security_group_rule_ids=rule_ids, stateful=True
+    )
 
 
 def add(tx: sqlite3.Connection, name: str, project: str = SERVICE) -> str:

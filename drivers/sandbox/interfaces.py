@@ -21,6 +21,7 @@ def plug(
     name = naming.member_port(compute_id)
     purpose = ("member", compute_id, network_id, address)
     mac, port = ports.made_for(tx, network_id, name, *purpose)
+    port = port or _given(tx, compute_id, network_id, address)
     if port is None:
         port = Port(
             name=name,
@@ -31,6 +32,28 @@ def plug(
         )
         port = ports.add(tx, port)
     return _interface(ports.attach(tx, port, server))
+
+
+def _given(
+    tx: sqlite3.Connection, compute_id: str, network_id: str, address: str
+) -> Port | None:
+    """Return the server's port that was made with create_port, and given with plug_port.
+
+    Its name tells the amphora, not the server.
+    """
+    ours = naming.member_port(compute_id)
+    for port in ports.select(tx, device_id=compute_id, network_id=network_id):
+        name, held = port.name or "", [f.ip_address for f in port.fixed_ips]
+        given = name.startswith(naming.member_port("")) and name != ours
+        if given and (not address or address in held):
+            return port
+    return None
+
+
+def plug_port(tx: sqlite3.Connection, amphora: Amphora, port: Port) -> Interface:
+    """Do what :meth:`NetworkDriver.plug_port` says."""
+    server = records.server(tx, amphora.compute_id)
+    return _interface(ports.attach(tx, ports.get(tx, port.id or ""), server))
 
 
 def unplug(

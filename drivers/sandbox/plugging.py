@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The amphorae's ports on a VIP's subnet, and the security group of them all."""
+"""The amphorae's ports on a VIP's subnet, and the security group of them all: made."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import msgspec
 from networker import exceptions
 from networker.drivers import naming, rules
 from networker.drivers.sandbox import addresses, groups, ports, records, vips
+from networker.drivers.sandbox.configs import DELETED
+from networker.drivers.sandbox.errors import Refused
 from networker.drivers.vip import allocated
-from networker.models import VIP, Amphora, FixedIP, LoadBalancer, Port
+from networker.models import VIP, Amphora, FixedIP, LoadBalancer, Port, Subnet
 
 
 def plug(
@@ -21,12 +23,64 @@ def plug(
     amphorae = allocated(load_balancer)
     owner = load_balancer.id or ""
     vip = vips.describe(vip, ports.get(tx, vip.port_id or ""), owner)
+    group_ids = [secure(tx, load_balancer, vip), *vip.sg_ids]
+    return [_plug(tx, owner, vip, amphora, group_ids) for amphora in amphorae]
+
+
+def secure(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> str:
+    """Do what :meth:`NetworkDriver.update_vip_sg` says."""
+    owner, port_id = load_balancer.id or "", vip.port_id or ""
+    vip = vips.describe(vip, ports.get(tx, port_id), owner)
     name = naming.vip_device(owner)
     group_id = groups.find(tx, name) or groups.add(tx, name)
     groups.reconcile(tx, group_id, rules.wanted(load_balancer, vip))
-    group_ids = [group_id, *vip.sg_ids]
-    ports.set_groups(tx, vip.port_id or "", group_ids)
-    return [_plug(tx, owner, vip, amphora, group_ids) for amphora in amphorae]
+    ports.set_groups(tx, port_id, [group_id, *vip.sg_ids])
+    return group_id
+
+
+def plug_one(
+    tx: sqlite3.Connection,
+    load_balancer: LoadBalancer,
+    vip: VIP,
+    amphora: Amphora,
+    subnet: Subnet,
+) -> Amphora:
+    """Do what :meth:`NetworkDriver.plug_aap_port` says."""
+    place = records.subnet(tx, subnet.id or "")
+    if place.network_id != subnet.network_id:
+        raise Refused(f"subnet {place.id} is not on network {subnet.network_id}")
+    owner = load_balancer.id or ""
+    group_ids = [_group(tx, owner), *vip.sg_ids]
+    vip = msgspec.structs.replace(vip, subnet_id=place.id, network_id=place.network_id)
+    return _plug(tx, owner, vip, amphora, group_ids)
+
+
+def secure_one(
+    tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP, amphora: Amphora
+) -> None:
+    """Do what :meth:`NetworkDriver.update_aap_port_sg` says."""
+    if amphora.status == DELETED:
+        return
+    port = ports.get(tx, amphora.vrrp_port_id or "")
+    group_ids = [_group(tx, load_balancer.id or ""), *vip.sg_ids]
+    ports.set_groups(tx, port.id or "", group_ids)
+
+
+def update(
+    tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP, for_delete: bool
+) -> None:
+    """Do what :meth:`NetworkDriver.update_vip` says."""
+    owner = load_balancer.id or ""
+    if for_delete and groups.find(tx, naming.vip_device(owner)) is None:
+        return
+    groups.reconcile(tx, _group(tx, owner), rules.wanted(load_balancer, vip))
+
+
+def _group(tx: sqlite3.Connection, owner: str) -> str:
+    group_id = groups.find(tx, naming.vip_device(owner))
+    if group_id is None:
+        raise exceptions.MissingVIPSecurityGroup(load_balancer_id=owner)
+    return group_id
 
 
 def _plug(
@@ -57,7 +111,7 @@ def _vrrp_port(tx: sqlite3.Connection, owner: str, vip: VIP, amphora: Amphora) -
     name = naming.vrrp_port(amphora_id)
     purpose = ("vrrp", owner, amphora_id, network_id)
     mac, port = ports.made_for(tx, network_id, name, *purpose)
-    port = port or _plugged(tx, network_id, amphora)
+    port = port or _made(tx, network_id, name) or _plugged(tx, network_id, amphora)
     wanted = FixedIP(subnet_id=vip.subnet_id)
     if port is None:
         port = Port(
@@ -73,6 +127,12 @@ def _vrrp_port(tx: sqlite3.Connection, owner: str, vip: VIP, amphora: Amphora) -
     return port
 
 
+def _made(tx: sqlite3.Connection, network_id: str, name: str) -> Port | None:
+    """Return the port of that name which the service made in another way."""
+    mine = {"network_id": network_id, "name": name, "project_id": groups.SERVICE}
+    return next(iter(ports.select(tx, **mine)), None)
+
+
 def _plugged(tx: sqlite3.Connection, network_id: str, amphora: Amphora) -> Port | None:
     """Return a port that the amphora has on the network, but for the management's."""
     management = amphora.lb_network_ip and addresses.canonical(amphora.lb_network_ip)
@@ -82,74 +142,3 @@ def _plugged(tx: sqlite3.Connection, network_id: str, amphora: Amphora) -> Port 
         if known and management not in [f.ip_address for f in port.fixed_ips]:
             return port
     return None
-
-
-def unplug(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> None:
-    """Do what :meth:`NetworkDriver.unplug_vip` says."""
-    if not (vip.subnet_id or vip.network_id):
-        raise exceptions.InvalidRequest(
-            "unplug_vip: vip names neither a subnet_id nor a network_id",
-            method="unplug_vip",
-        )
-    known = _network_id(tx, vip)
-    network_id = known or vip.network_id
-    group_id = groups.find(tx, naming.vip_device(load_balancer.id or ""))
-    found = False
-    for amphora in load_balancer.amphorae:
-        for port in _vrrp_ports(tx, network_id, amphora):
-            ports.delete(tx, port.id)
-            found = True
-        for port in _reused(tx, network_id, amphora, group_id):
-            ports.set_groups(
-                tx, port.id or "", [g for g in port.security_group_ids if g != group_id]
-            )
-            ports.set_allowed(tx, port.id or "", [])
-            found = True
-    if not (found or known):
-        raise exceptions.PluggedVIPNotFound(
-            load_balancer_id=load_balancer.id, subnet_id=vip.subnet_id
-        )
-
-
-def _network_id(tx: sqlite3.Connection, vip: VIP) -> str | None:
-    """Return the VIP's network; None if what the VIP names does not exist."""
-    try:
-        if vip.subnet_id:
-            return records.subnet(tx, vip.subnet_id).network_id
-        return records.network(tx, vip.network_id or "").id
-    except exceptions.NotFound:
-        return None
-
-
-def _vrrp_ports(
-    tx: sqlite3.Connection, network_id: str | None, amphora: Amphora
-) -> list[Port]:
-    found = []
-    if amphora.id:
-        name = naming.vrrp_port(amphora.id)
-        found = ports.select(tx, name=name, network_id=network_id)
-    if amphora.vrrp_port_id:
-        known = ports.select(tx, id=amphora.vrrp_port_id)
-        found += [p for p in known if (p.name or "").startswith(naming.VRRP)]
-    return found
-
-
-def _reused(
-    tx: sqlite3.Connection,
-    network_id: str | None,
-    amphora: Amphora,
-    group_id: str | None,
-) -> list[Port]:
-    """Return ports that the amphora had on the network before the VIP was plugged."""
-    if not (amphora.compute_id and group_id):
-        return []
-    plugged = ports.select(tx, network_id=network_id, device_id=amphora.compute_id)
-    return [port for port in plugged if group_id in port.security_group_ids]
-
-
-def update(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> None:
-    """Do what :meth:`NetworkDriver.update_vip` says."""
-    group_id = groups.find(tx, naming.vip_device(load_balancer.id or ""))
-    if group_id is None:
-        raise exceptions.PluggedVIPNotFound(load_balancer_id=load_balancer.id)
-    groups.reconcile(tx, group_id, rules.wanted(load_balancer, vip))

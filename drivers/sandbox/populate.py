@@ -13,6 +13,7 @@ from networker.drivers.sandbox import ports, records
 from networker.drivers.sandbox.errors import Refused, TopologyError
 from networker.drivers.sandbox.topology import (
     NetworkEntry,
+    QosPolicyEntry,
     ServerEntry,
     SubnetEntry,
     identify,
@@ -26,7 +27,7 @@ PREFIX = "fa:16:3e"
 
 
 def populate(tx: sqlite3.Connection, path: Path) -> None:
-    """Make the networks, subnets and servers that a topology file names.
+    """Make the networks, subnets, servers and QoS policies that a topology file names.
 
     :raises TopologyError: it cannot be read, or is malformed
     """
@@ -36,6 +37,8 @@ def populate(tx: sqlite3.Connection, path: Path) -> None:
         _add_network(tx, network)
     for subnet in topology.subnets:
         _add_subnet(tx, subnet, projects[subnet.network])
+    for policy in topology.qos_policies:
+        _add_policy(tx, policy)
     for index, server in enumerate(topology.servers):
         try:
             _add_server(tx, server)
@@ -45,12 +48,13 @@ def populate(tx: sqlite3.Connection, path: Path) -> None:
 
 def _add_network(tx: sqlite3.Connection, network: NetworkEntry) -> None:
     tx.execute(
-        "INSERT INTO networks VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO networks VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
         (
             identify("network", network.name),
             network.name,
             project_id(network.project),
             network.router_external,
+            network.shared,
             network.port_security_enabled,
             network.mtu,
             network.provider_network_type,
@@ -74,6 +78,16 @@ def _add_subnet(tx: sqlite3.Connection, subnet: SubnetEntry, project: str) -> No
             subnet.gateway,
         ),
     )
+
+
+def _add_policy(tx: sqlite3.Connection, policy: QosPolicyEntry) -> None:
+    row = (
+        identify("qos policy", policy.name),
+        policy.name,
+        project_id(policy.project),
+        policy.shared,
+    )
+    tx.execute("INSERT INTO qos_policies VALUES (?, ?, ?, ?)", row)
 
 
 def _add_server(tx: sqlite3.Connection, entry: ServerEntry) -> None:

@@ -12,13 +12,27 @@ import msgspec
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.drivers.sandbox import addresses
+from networker.drivers.sandbox import addresses, records
 from networker.drivers.sandbox.errors import Refused
 from networker.drivers.sandbox.records import Server
 from networker.models import Port
 
 #: ``device_owner`` of a port that a server has.
 ATTACHED = "compute:nova"
+#: What Neutron lets ``vnic_type`` be (API v2, ``binding:vnic_type``).
+_VNIC_TYPES = {
+    "accelerator-direct",
+    "accelerator-direct-physical",
+    "baremetal",
+    "direct",
+    "direct-physical",
+    "macvtap",
+    "normal",
+    "remote-managed",
+    "smart-nic",
+    "vdpa",
+    "virtio-forwarder",
+}
 
 
 def select(tx: sqlite3.Connection, **equal: str | None) -> list[Port]:
@@ -103,7 +117,8 @@ def add(tx: sqlite3.Connection, port: Port) -> Port:
     :param port: what it shall be; its fixed IPs name subnets, addresses, both or neither
     :returns: what it is
     :raises SubnetNotFound: a subnet does not exist
-    :raises Refused: an address, subnet, security group or MAC address does not fit
+    :raises Refused: an address, subnet, security group, QoS policy, MAC address or VNIC
+        type does not fit
     :raises AddressInUse: another port holds a wanted address
     :raises NoMoreAddresses: a subnet has none left
     """
@@ -115,10 +130,13 @@ def add(tx: sqlite3.Connection, port: Port) -> Port:
         addresses.take(tx, port_id, network_id, fixed_ip)
     set_groups(tx, port_id, port.security_group_ids)
     set_allowed(tx, port_id, port.allowed_addresses)
+    set_policy(tx, port_id, port.qos_policy_id)
     return get(tx, port_id)
 
 
 def _insert(tx: sqlite3.Connection, port_id: str, port: Port) -> None:
+    if port.vnic_type not in _VNIC_TYPES:
+        raise Refused(f"vnic_type {port.vnic_type} is not in valid_values.")
     row = (
         port_id,
         port.network_id,
@@ -129,14 +147,13 @@ def _insert(tx: sqlite3.Connection, port_id: str, port: Port) -> None:
         port.device_owner or "",
         port.status or "DOWN",
         port.admin_state_up is not False,
-        port.qos_policy_id,
         port.vnic_type,
     )
     try:
         tx.execute(
             "INSERT INTO ports (id, network_id, name, project_id, mac_address, "
-            "device_id, device_owner, status, admin_state_up, qos_policy_id, vnic_type)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "device_id, device_owner, status, admin_state_up, vnic_type)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             row,
         )
     except sqlite3.IntegrityError as error:
@@ -152,7 +169,7 @@ def set_groups(tx: sqlite3.Connection, port_id: str, group_ids: Iterable[str]) -
     for group_id in dict.fromkeys(group_ids):
         known = "SELECT 1 FROM security_groups WHERE id = ?"
         if not tx.execute(known, (group_id,)).fetchone():
-            raise Refused(f"security group {group_id} does not exist")
+            raise Refused(f"security group {group_id} does not exist", 404)
         row = (port_id, group_id)
         tx.execute("INSERT INTO port_security_groups VALUES (?, ?)", row)
 
@@ -168,6 +185,28 @@ def set_allowed(tx: sqlite3.Connection, port_id: str, allowed: Iterable[str]) ->
         tx.execute("INSERT INTO allowed_addresses VALUES (?, ?)", row)
 
 
+def set_policy(tx: sqlite3.Connection, port_id: str, policy_id: str | None) -> None:
+    """Set a port's QoS policy, or take it away.
+
+    :raises Refused: it does not exist
+    """
+    try:
+        policy = records.qos_policy(tx, policy_id).id if policy_id else None
+    except exceptions.QosPolicyNotFound as error:
+        raise Refused(str(error), 404) from error
+    tx.execute("UPDATE ports SET qos_policy_id = ? WHERE id = ?", (policy, port_id))
+
+
+def set_admin_state(tx: sqlite3.Connection, port_id: str, up: bool) -> None:
+    """Let a port carry traffic, or not."""
+    tx.execute(
+        "UPDATE ports SET admin_state_up = :up, status = CASE WHEN :up "
+        "AND device_id <> '' AND device_owner = :attached THEN 'ACTIVE' ELSE 'DOWN' END "
+        "WHERE id = :id",
+        {"id": port_id, "up": up, "attached": ATTACHED},
+    )
+
+
 def attach(tx: sqlite3.Connection, port: Port, server: Server) -> Port:
     """Give a port to a server, as the compute service does; repeating it is harmless.
 
@@ -176,8 +215,8 @@ def attach(tx: sqlite3.Connection, port: Port, server: Server) -> Port:
     if port.device_id not in ("", server.id):
         raise Refused(f"port {port.id} is in use by {port.device_id}", 409)
     tx.execute(
-        "UPDATE ports SET device_id = ?, device_owner = ?, status = 'ACTIVE', "
-        "dns_name = ? WHERE id = ?",
+        "UPDATE ports SET device_id = ?, device_owner = ?, dns_name = ?, "
+        "status = CASE WHEN admin_state_up THEN 'ACTIVE' ELSE 'DOWN' END WHERE id = ?",
         (server.id, ATTACHED, server.name, port.id),
     )
     return get(tx, port.id or "")

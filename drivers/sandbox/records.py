@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks, subnets and servers, which only a topology makes."""
+"""Networks, subnets, servers and QoS policies, which only a topology makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 import msgspec
 
 from networker import exceptions
-from networker.models import Network, Subnet
+from networker.models import Network, QosPolicy, Subnet
 
 
 class Server(msgspec.Struct):
@@ -76,3 +76,14 @@ def server(tx: sqlite3.Connection, compute_id: str | None) -> Server:
     if row is None:
         raise exceptions.AmphoraNotFound(compute_id=compute_id)
     return Server(**row)
+
+
+def qos_policy(tx: sqlite3.Connection, policy_id: str) -> QosPolicy:
+    """Return a QoS policy.
+
+    :raises QosPolicyNotFound: it does not exist
+    """
+    row = tx.execute("SELECT * FROM qos_policies WHERE id = ?", (policy_id,)).fetchone()
+    if row is None:
+        raise exceptions.QosPolicyNotFound(qos_policy_id=policy_id)
+    return msgspec.convert(dict(row), QosPolicy)

@@ -4,7 +4,7 @@
 #: What tells a sandbox's database from others (SQLite's ``application_id``): "nwkr".
 APPLICATION_ID = 0x6E776B72
 #: Raised whenever a table changes (SQLite's ``user_version``).
-VERSION = 1
+VERSION = 2
 
 STATEMENTS = (
     """
@@ -14,6 +14,7 @@ STATEMENTS = (
         project_id TEXT NOT NULL,
         admin_state_up INTEGER NOT NULL DEFAULT 1,
         router_external INTEGER NOT NULL,
+        shared INTEGER NOT NULL,
         port_security_enabled INTEGER NOT NULL,
         mtu INTEGER NOT NULL,
         provider_network_type TEXT,
@@ -39,6 +40,14 @@ STATEMENTS = (
         project_id TEXT NOT NULL
     )
     """,
+    """
+    CREATE TABLE qos_policies (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        project_id TEXT NOT NULL,
+        shared INTEGER NOT NULL
+    )
+    """,
     # device_id also names what is no server, so it cannot be a foreign key.
     """
     CREATE TABLE ports (
@@ -51,7 +60,7 @@ STATEMENTS = (
         device_owner TEXT NOT NULL,
         status TEXT NOT NULL,
         admin_state_up INTEGER NOT NULL,
-        qos_policy_id TEXT,
+        qos_policy_id TEXT REFERENCES qos_policies,
         vnic_type TEXT NOT NULL,
         dns_name TEXT NOT NULL DEFAULT '',
         made_at_boot INTEGER NOT NULL DEFAULT 0,
@@ -79,8 +88,7 @@ STATEMENTS = (
     CREATE TABLE security_groups (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
-        project_id TEXT NOT NULL,
-        UNIQUE (project_id, name)
+        project_id TEXT NOT NULL
     )
     """,
     """

@@ -30,6 +30,7 @@ class NetworkEntry(_Entry):
     project: Name = "service"
     mtu: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
     router_external: bool = False
+    shared: bool = False
     port_security_enabled: bool = True
     provider_network_type: str | None = None
     provider_physical_network: str | None = None
@@ -58,18 +59,26 @@ class ServerEntry(_Entry):
     networks: list[Name] = []
 
 
+class QosPolicyEntry(_Entry):
+    """A QoS policy of the file."""
+
+    project: Name = "service"
+    shared: bool = False
+
+
 class Topology(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     networks: list[NetworkEntry]
     subnets: list[SubnetEntry] = []
     servers: list[ServerEntry] = []
+    qos_policies: list[QosPolicyEntry] = []
 
 
 def identify(kind: str, name: str) -> str:
     """Return the id of what the file calls `name`.
 
-    :param kind: ``network``, ``subnet``, ``server`` or ``port``
+    :param kind: ``network``, ``subnet``, ``server``, ``port`` or ``qos policy``
     """
     return str(uuid.uuid5(NAMESPACE, f"{kind}:{name}"))
 
@@ -99,7 +108,7 @@ def load(path: Path) -> Topology:
 
 
 def _check(topology: Topology) -> None:
-    for kind in ("networks", "subnets", "servers"):
+    for kind in ("networks", "subnets", "servers", "qos_policies"):
         _check_names(kind, getattr(topology, kind))
     networks = {network.name for network in topology.networks}
     for index, subnet in enumerate(topology.subnets):

@@ -117,9 +117,7 @@ def _make(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> Port
         device_owner=naming.OWNER,
         admin_state_up=False,
         fixed_ips=_wanted(vip),
-        qos_policy_id=vip.qos_policy_id,
         security_group_ids=vip.sg_ids,
-        vnic_type=vip.vnic_type,
     )
     try:
         return ports.add(tx, port)
@@ -138,24 +136,24 @@ def deallocate(tx: sqlite3.Connection, vip: VIP) -> None:
     if not (port_id or owner):
         raise exceptions.VIPConfigurationNotFound
     given = [port] if (port := ports.find(tx, port_id)) else []
-    owner = owner or _owner(given)
+    owner = owner or owner_of(given)
     device = naming.vip_device(owner)
     _check_free(given + ports.select(tx, name=naming.vip_port(owner)), owner)
     made = [port for port in given if port.device_owner == naming.OWNER]
     for port in made:
-        if _owner([port]) not in ("", owner):
+        if owner_of([port]) not in ("", owner):
             raise exceptions.DeallocateVIPException(
                 f"port {port.id} reserves the VIP of another load balancer: "
                 f"{port.device_id}",
                 load_balancer_id=owner,
                 port_id=port.id,
             )
-    _remove_group(tx, device)
+    _remove_groups(tx, device)
     for port in made + ports.select(tx, device_id=device, device_owner=naming.OWNER):
         ports.delete(tx, port.id)
 
 
-def _owner(vip_ports: list[Port]) -> str:
+def owner_of(vip_ports: list[Port]) -> str:
     """Return the load balancer that a VIP's port says it belongs to, or nothing."""
     owners = (naming.owner_of(port.device_id or "") for port in vip_ports)
     return next(filter(None, owners), "")
@@ -174,11 +172,9 @@ def _check_free(vip_ports: list[Port], owner: str) -> None:
             )
 
 
-def _remove_group(tx: sqlite3.Connection, name: str) -> None:
-    group_id = groups.find(tx, name)
-    if group_id is None:
-        return
-    for port in ports.with_group(tx, group_id):
-        if (port.name or "").startswith(naming.VRRP):
-            ports.delete(tx, port.id)
-    groups.delete(tx, group_id)
+def _remove_groups(tx: sqlite3.Connection, name: str) -> None:
+    while group_id := groups.find(tx, name):
+        for port in ports.with_group(tx, group_id):
+            if (port.name or "").startswith(naming.VRRP):
+                ports.delete(tx, port.id)
+        groups.delete(tx, group_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import pathlib
-import types
 import typing
 from typing import Any
 
@@ -16,9 +16,12 @@ from cliff.show import ShowOne
 
 from networker import rpc
 from networker.cli.base import Operation, cells, table
-from networker.models import Model
+from networker.models import Model, UserContext
 from networker.rpc import contract
 from networker.service import Refused
+
+#: Where a user's token is taken from: a command line can be read by everybody with `ps`.
+_TOKEN = "OS_TOKEN"  # noqa: S105 - a name
 
 
 class _Call(Operation):
@@ -31,13 +34,7 @@ class _Call(Operation):
         parser = super().get_parser(prog_name)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         for parameter in self.method.parameters.values():
-            parser.add_argument(
-                "--" + parameter.name.replace("_", "-"),
-                required=parameter.default is inspect.Parameter.empty,
-                type=_text if _model(parameter) is None else _json,
-                metavar="TEXT" if _model(parameter) is None else "JSON|@FILE",
-                help=_help(self.method, parameter),
-            )
+            _add_flag(parser, self.method, parameter)
         parser.add_argument(
             "--timeout", type=float, metavar="SECONDS", help="how long to wait"
         )
@@ -50,9 +47,9 @@ class _Call(Operation):
         """Make the call and return its result."""
         conf = self.configuration()
         arguments = {
-            parameter.name: self._typed(parameter, getattr(parsed_args, parameter.name))
+            parameter.name: _typed(parameter, getattr(parsed_args, parameter.name))
             for parameter in self.method.parameters.values()
-            if getattr(parsed_args, parameter.name) is not None
+            if getattr(parsed_args, parameter.name) is not None or _needed(parameter)
         }
         try:
             client = rpc.connect(conf)
@@ -62,16 +59,6 @@ class _Call(Operation):
             client = client.with_options(timeout=parsed_args.timeout)
             caller = client.cast if parsed_args.cast else client
             return getattr(caller, self.method.name)(**arguments)
-
-    def _typed(self, parameter: inspect.Parameter, value: Any) -> Any:
-        model = _model(parameter)
-        if model is None:
-            return value
-        try:
-            return msgspec.convert(value, model)
-        except msgspec.ValidationError as error:
-            flag = parameter.name.replace("_", "-")
-            raise Refused(f"argument --{flag}: {error}") from error
 
 
 class _Silent(_Call):
@@ -85,52 +72,109 @@ class _Silent(_Call):
 
 
 class _One(_Call, ShowOne):
-    """A method that returns a model: its fields are rows."""
+    """A method that returns a model, whose fields are rows, or something plain."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         """Make the call and return the result's fields."""
         result = self.answer(parsed_args)
         if parsed_args.cast:
             return ["operation_id"], [result]
-        fields = msgspec.structs.asdict(result)
+        if not isinstance(result, Model):
+            return ["result"], [result]
+        fields = _fields(result)
         return list(fields), cells(fields.values())
 
 
 class _Many(_Call, Lister):
-    """A method that returns models: each is a row."""
+    """A method that returns models, perhaps under keys: each is a row."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         """Make the call and return a row for each result."""
         answer = self.answer(parsed_args)
         if parsed_args.cast:
             return ["operation_id"], [[answer]]
-        return table([msgspec.structs.asdict(result) for result in answer])
+        if isinstance(answer, dict):
+            rows = [{"key": key} | _fields(result) for key, result in answer.items()]
+        else:
+            rows = [_fields(result) for result in answer]
+        return table(rows)
 
 
 def command(method: contract.Method) -> type[_Call]:
     """Return the command for a method of the interface."""
     if method.returns is type(None):
         parent: type[_Call] = _Silent
-    elif typing.get_origin(method.returns) is list:
+    elif typing.get_origin(method.returns) in (list, dict):
         parent = _Many
     else:
         parent = _One
     return type(method.name, (parent,), {"__doc__": method.doc, "method": method})
 
 
-def _model(parameter: inspect.Parameter) -> type[Model] | None:
+def _add_flag(
+    parser: argparse.ArgumentParser,
+    method: contract.Method,
+    parameter: inspect.Parameter,
+) -> None:
+    if _takes(parameter, UserContext):
+        parser.add_argument(
+            "--as-user",
+            dest=parameter.name,
+            action="store_const",
+            const=True,
+            help=f"as the user whose token is in the environment variable {_TOKEN}",
+        )
+        return
+    text = _takes(parameter, str)
+    parser.add_argument(
+        "--" + parameter.name.replace("_", "-"),
+        required=_needed(parameter) and not _takes(parameter, type(None)),
+        type=_text if text else _json,
+        metavar="TEXT" if text else "JSON|@FILE",
+        help=_help(method, parameter),
+    )
+
+
+def _needed(parameter: inspect.Parameter) -> bool:
+    return parameter.default is inspect.Parameter.empty
+
+
+def _takes(parameter: inspect.Parameter, kind: type) -> bool:
     annotation = parameter.annotation
-    if isinstance(annotation, types.UnionType):
-        annotation = next(a for a in annotation.__args__ if a is not type(None))
-    return annotation if issubclass(annotation, Model) else None
+    if typing.get_origin(annotation) is list:
+        return False
+    return kind in (annotation, *typing.get_args(annotation))
+
+
+def _typed(parameter: inspect.Parameter, value: Any) -> Any:
+    if _takes(parameter, UserContext):
+        return _user()
+    try:
+        return msgspec.convert(value, parameter.annotation)
+    except msgspec.ValidationError as error:
+        flag = parameter.name.replace("_", "-")
+        raise Refused(f"argument --{flag}: {error}") from error
+
+
+def _user() -> UserContext:
+    token = os.environ.get(_TOKEN)
+    if not token:
+        raise Refused(f"argument --as-user: the environment variable {_TOKEN} is empty")
+    return UserContext(auth_token=token)
+
+
+def _fields(model: Model) -> dict[str, Any]:
+    return msgspec.structs.asdict(model)
 
 
 def _help(method: contract.Method, parameter: inspect.Parameter) -> str:
-    """Return what the docstring says of a parameter."""
+    """Return what the docstring says of a parameter, and what JSON is meant."""
     _, _, after = method.doc.partition(f":param {parameter.name}: ")
     text = " ".join(after.split("\n:")[0].split()).replace("`", "").replace("%", "%%")
-    model = _model(parameter)
-    return f"{model.__name__}: {text}" if model else text
+    if _takes(parameter, str):
+        return text
+    kind = inspect.formatannotation(parameter.annotation).removesuffix(" | None")
+    return f"{kind.replace('networker.models.', '')}: {text}"
 
 
 def _text(value: str) -> str:

@@ -19,6 +19,7 @@ from networker import exceptions, rpc
 from networker.cli.base import Operation
 from networker.cli.picture import picture
 from networker.drivers import naming
+from networker.drivers.sandbox.backdoor import Backdoor
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, AdditionalVIP, Amphora, Listener, LoadBalancer
 from networker.testing import kit, processes, rabbitmq
@@ -62,8 +63,8 @@ class Demo(Operation):
         with contextlib.ExitStack() as stack:
             directory = pathlib.Path(stack.enter_context(_directory()))
             opened = _open(console, directory, parsed_args.bus, parsed_args.latency)
-            client, driver = stack.enter_context(opened)
-            Story(console, client, driver).tell()
+            client, sandbox = stack.enter_context(opened)
+            Story(console, client, sandbox).tell()
         console.print("[green]every step was verified in the sandbox's own state")
 
 
@@ -73,47 +74,47 @@ class Story:
 
     :param console: where it is shown
     :param client: what the controller holds
-    :param driver: the sandbox, in which every step is verified
+    :param sandbox: what is in the sandbox, in which every step is verified
     """
 
     console: Console
     client: rpc.Client
-    driver: SandboxDriver
+    sandbox: Backdoor
 
     def tell(self) -> None:
         """Tell it from the beginning to the end."""
         lb = self._load_balancer()
-        before = self.driver.ports()
+        before = self.sandbox.ports()
         vip = self._create(lb)
         members = [
-            net for net in self.driver.networks() if "member" in (net.name or "")
+            net for net in self.sandbox.networks() if "member" in (net.name or "")
         ]
         first, second = (amphora.compute_id or "" for amphora in lb.amphorae)
         for network in members:
             interface = self._step("plug_network", first, network.id or "")
-            port = self.driver.ports(id=interface.port_id)[0]
+            port = self.sandbox.ports(id=interface.port_id)[0]
             self._verify(port.device_id == first, f"plugged into {network.name}")
         found = self._step("get_plugged_networks", first)
         self._verify(len(found) == 4, "management, VIP and two member networks")
-        self.console.print(picture(lb, self.driver))
+        self.console.print(picture(lb, self.sandbox))
         self._step("unplug_network", first, members[0].id or "")
-        found = self.driver.ports(device_id=first, network_id=members[0].id)
+        found = self.sandbox.ports(device_id=first, network_id=members[0].id)
         self._verify(not found, f"{members[0].name} is unplugged")
         self._step("failover_preparation", lb.amphorae[1])
         self._verify(
-            len(self.driver.ports(device_id=second)) == 1, "only management left"
+            len(self.sandbox.ports(device_id=second)) == 1, "only management left"
         )
         self._destroy(lb, vip, members[1].id or "", before)
 
     def _create(self, lb: LoadBalancer) -> VIP:
         vip: VIP = self._step("allocate_vip", lb)
         lb.vip = vip
-        port = self.driver.ports(id=vip.port_id)[0]
+        port = self.sandbox.ports(id=vip.port_id)[0]
         held = [ip.ip_address or "" for ip in port.fixed_ips]
         self._verify(vip.ip_address in held, f"the VIP is {' and '.join(held)}")
         lb.amphorae = self._step("plug_vip", lb, vip)
         for amphora in lb.amphorae:
-            port = self.driver.ports(id=amphora.vrrp_port_id)[0]
+            port = self.sandbox.ports(id=amphora.vrrp_port_id)[0]
             ready = port.device_id == amphora.compute_id and vip.ip_address in set(
                 port.allowed_addresses
             )
@@ -129,10 +130,10 @@ class Story:
     ) -> None:
         self._step("unplug_network", lb.amphorae[0].compute_id, network_id)
         self._step("unplug_vip", lb, vip)
-        left = [self.driver.ports(id=amphora.vrrp_port_id) for amphora in lb.amphorae]
+        left = [self.sandbox.ports(id=amphora.vrrp_port_id) for amphora in lb.amphorae]
         self._verify(left == [[], []], "no VRRP port is left")
         self._step("deallocate_vip", vip)
-        now = self.driver.ports()
+        now = self.sandbox.ports()
         self._verify({p.id for p in now} == {p.id for p in before}, "all is as before")
 
     def _step(self, method: str, *arguments: Any) -> Any:
@@ -154,9 +155,12 @@ class Story:
         self.console.print(f"  [green]ok[/] {text}")
 
     def _load_balancer(self) -> LoadBalancer:
-        lb_id, networks = str(uuid.uuid4()), {n.name: n for n in self.driver.networks()}
-        subnets = {subnet.name: subnet.id for subnet in self.driver.subnets()}
-        servers = sorted(self.driver.servers().items())[:2]
+        lb_id, networks = (
+            str(uuid.uuid4()),
+            {n.name: n for n in self.sandbox.networks()},
+        )
+        subnets = {subnet.name: subnet.id for subnet in self.sandbox.subnets()}
+        servers = sorted(self.sandbox.servers().items())[:2]
         return LoadBalancer(
             id=lb_id,
             name="demo",
@@ -175,7 +179,7 @@ class Story:
                 Amphora(
                     id=str(uuid.uuid4()),
                     compute_id=compute_id,
-                    lb_network_ip=self.driver.ports(device_id=compute_id)[0]
+                    lb_network_ip=self.sandbox.ports(device_id=compute_id)[0]
                     .fixed_ips[0]
                     .ip_address,
                     status="ALLOCATED",
@@ -192,14 +196,14 @@ def _directory() -> tempfile.TemporaryDirectory[str]:
 @contextlib.contextmanager
 def _open(
     console: Console, directory: pathlib.Path, bus: str, latency: float
-) -> Iterator[tuple[rpc.Client, SandboxDriver]]:
+) -> Iterator[tuple[rpc.Client, Backdoor]]:
     conf = kit.configuration(directory / "sandbox.sqlite", latency)
     driver = SandboxDriver(conf)
     if bus == "memory" or (bus == "auto" and not rabbitmq.installed()):
         hint = "" if rabbitmq.installed() else f"; {_HINT}"
         console.print(f"bus: in this process{hint}")
         with kit.served(conf, driver) as client:
-            yield client, driver
+            yield client, driver.backdoor
         return
     with contextlib.ExitStack() as stack:
         with console.status("starting a private RabbitMQ node and two workers"):
@@ -211,7 +215,7 @@ def _open(
             f"bus: RabbitMQ on 127.0.0.1:{node.port}, two worker processes under "
             f"networker-worker (pid {workers.process.pid})"
         )
-        yield client, driver
+        yield client, driver.backdoor
 
 
 def _worker_config(directory: pathlib.Path, url: str, latency: float) -> pathlib.Path:

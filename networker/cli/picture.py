@@ -7,30 +7,30 @@ from rich.tree import Tree
 
 from networker.drivers import naming
 from networker.drivers.rules import Rule
-from networker.drivers.sandbox.driver import SandboxDriver
+from networker.drivers.sandbox.backdoor import Backdoor
 from networker.models import LoadBalancer, Port
 
 
-def picture(lb: LoadBalancer, driver: SandboxDriver) -> Tree:
+def picture(lb: LoadBalancer, sandbox: Backdoor) -> Tree:
     """Draw what the sandbox holds for a load balancer.
 
     :param lb: with its VIP and amphorae
-    :param driver: the sandbox
+    :param sandbox: what is in it
     """
-    networks = {network.id: network.name for network in driver.networks()}
-    servers = {compute_id: name for name, compute_id in driver.servers().items()}
+    networks = {network.id: network.name for network in sandbox.networks()}
+    servers = {compute_id: name for name, compute_id in sandbox.servers().items()}
     root = Tree(f"[bold]load balancer {lb.name}[/] ({lb.topology})")
     vip = lb.vip
-    for port in driver.ports(id=vip.port_id if vip else None):
+    for port in sandbox.ports(id=vip.port_id if vip else None):
         branch = root.add(f"VIP {_addresses(port)} on {networks[port.network_id]}")
         branch.add(f"port {port.id} ({port.name})")
-    group = driver.security_groups()[naming.vip_device(lb.id or "")]
+    group = sandbox.security_groups()[naming.vip_device(lb.id or "")]
     rules = root.add(f"security group {group.name}")
     for rule in sorted(group.rules):
         rules.add(_rule(rule))
     for amphora in lb.amphorae:
         branch = root.add(f"amphora on server {servers[amphora.compute_id or '']}")
-        for port in driver.ports(device_id=amphora.compute_id):
+        for port in sandbox.ports(device_id=amphora.compute_id):
             branch.add(_interface(port, networks[port.network_id] or ""))
     return root
 

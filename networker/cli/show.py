@@ -42,6 +42,16 @@ class ConfigCheck(Operation):
         )
 
 
+_KINDS = (
+    "networks",
+    "subnets",
+    "ports",
+    "security_groups",
+    "servers",
+    "qos_policies",
+)
+
+
 class SandboxShow(Operation, Lister):
     """Show what is in the sandbox that the configuration names."""
 
@@ -52,7 +62,7 @@ class SandboxShow(Operation, Lister):
             "what",
             nargs="?",
             default="ports",
-            choices=["networks", "subnets", "ports", "security_groups", "servers"],
+            choices=_KINDS,
             help="(default: ports)",
         )
         return parser
@@ -60,7 +70,9 @@ class SandboxShow(Operation, Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         """Return the rows of one kind of thing."""
         try:
-            rows = SandboxDriver(self.configuration()).tables()[parsed_args.what]
+            rows = SandboxDriver(self.configuration()).backdoor.tables()[
+                parsed_args.what
+            ]
         except SandboxError as error:
             raise Refused(str(error)) from error
         return table(rows)

@@ -9,5 +9,5 @@ state and to make calls fail::
         network_driver.fail_next("plug_vip", exceptions.PlugVIPException())
         with pytest.raises(exceptions.PlugVIPException):
             my_controller(network).create(...)
-        assert not network_driver.ports(device_owner="Octavia")
+        assert not network_driver.backdoor.ports(device_owner="Octavia")
 """

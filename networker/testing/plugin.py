@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def network_driver(tmp_path: pathlib.Path) -> FallibleSandbox:
-    """Make a sandbox with the packaged topology; its methods show what is in it."""
+    """Make a sandbox with the packaged topology; its back door shows what is in it."""
     from networker.testing import kit
 
     return kit.FallibleSandbox(kit.configuration(tmp_path / "sandbox.sqlite"))

@@ -227,7 +227,7 @@ class Sandboxed(Bench):
             settings[group] = settings.get(group, {}) | values
         super().__init__(directory, settings)
         self.node = setup.node
-        self.sandbox = SandboxDriver(self.conf)
+        self.sandbox = SandboxDriver(self.conf).backdoor
 
 
 @contextlib.contextmanager

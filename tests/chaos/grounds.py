@@ -12,7 +12,7 @@ from typing import Any, Self
 import openstack
 
 from networker.drivers import naming
-from networker.drivers.sandbox.driver import SandboxDriver
+from networker.drivers.sandbox.backdoor import Backdoor
 from networker.models import ALLOCATED, VIP, Amphora, Listener, LoadBalancer
 from tests.chaos.bench import until
 
@@ -82,7 +82,7 @@ class Ground(abc.ABC):
 class SandboxGround(Ground):
     """A sandbox, all of it."""
 
-    def __init__(self, sandbox: SandboxDriver, seed: int) -> None:
+    def __init__(self, sandbox: Backdoor, seed: int) -> None:
         super().__init__(seed)
         self._sandbox = sandbox
         networks = {n.name: n for n in sandbox.networks()}

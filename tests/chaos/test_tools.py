@@ -242,7 +242,7 @@ def load(tmp_path):
     driver = SandboxDriver(conf)
     with kit.served(conf, driver) as client:
         bench: Any = types.SimpleNamespace(
-            sandbox=driver, node=_Idle(), topic="t", connect=lambda: client
+            sandbox=driver.backdoor, node=_Idle(), topic="t", connect=lambda: client
         )
         made = Load(bench, seed=1, callers=4, timeout=20)
         with made.running(at_least=16):

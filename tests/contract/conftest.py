@@ -10,19 +10,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
+from cryptography.fernet import Fernet
 
 from networker import drivers, rpc
 from networker.drivers import NetworkDriver
+from networker.drivers.sandbox.topology import PACKAGED
 from networker.models import VIP, LoadBalancer
 from networker.rpc.server import Server
 from networker.testing import processes
 from networker.testing.rabbitmq import Node
 from tests.contract.world import World
-from tests.contract.worlds import CloudWorld, SandboxWorld
+from tests.contract.worlds import SMALL, CloudWorld, SandboxWorld
 from tests.fakecloud import FakeCloud
 
 Setting = tuple[NetworkDriver, World]
 CLOUD = os.environ.get("OS_CLOUD", "")
+#: The same cloud for a user of the project of the load balancers.
+CLOUD_USER = os.environ.get("OS_CLOUD_USER", "lab-demo")
 cloud = pytest.mark.cloud
 SETTINGS = [
     "sandbox",
@@ -46,23 +51,42 @@ def _configured(
                 "workers": 2,
                 "threads": 4,
                 "topic": f"contract-{kind}",
+                "forward_user_tokens": True,
+                "user_token_keys": Fernet.generate_key().decode(),
             },
-            "sandbox": {"database": directory / "sandbox.sqlite"},
+            "sandbox": {
+                "database": directory / "sandbox.sqlite",
+                "topology": _topology(directory / "topology.yaml"),
+            },
             "neutron": {"cloud": cloud, "poll_interval": 0.1},
         },
     )
 
 
+def _topology(path: pathlib.Path) -> pathlib.Path:
+    """Write the packaged topology with a network that is soon exhausted."""
+    topology = yaml.safe_load(PACKAGED.read_text())
+    topology["networks"].append({"name": "small-net", "project": "demo"})
+    small = {"name": "small-subnet", "network": "small-net", "cidr": SMALL}
+    topology["subnets"].append({**small, "gateway_ip": None})
+    path.write_text(yaml.safe_dump(topology))
+    return path
+
+
 @contextlib.contextmanager
 def _running(
-    kind: str, how: str, directory: pathlib.Path, url: str, cloud: str = CLOUD
+    name: str, directory: pathlib.Path, url: str, cloud: str, user: str
 ) -> Iterator[Setting]:
+    kind, _, how = name.partition("-")
     config = _configured(directory, kind, url, cloud)
     conf = processes.configuration(config)
     with contextlib.ExitStack() as stack:
         driver: Any = drivers.load(conf)
         stack.callback(driver.close)
-        world: World = CloudWorld(cloud) if kind == "neutron" else SandboxWorld(driver)
+        driver.check()
+        neutron = kind == "neutron"
+        world: World = CloudWorld(cloud, user) if neutron else SandboxWorld(driver)
+        world.remote = neutron and cloud == CLOUD
         world.sweep()
         stack.callback(world.sweep)
         network: NetworkDriver = driver
@@ -79,29 +103,73 @@ def _running(
 @contextlib.contextmanager
 def _on_fake_cloud(directory: pathlib.Path) -> Iterator[Setting]:
     """Run the neutron driver on a cloud that lives as long as the setting."""
-    with FakeCloud() as cloud, pytest.MonkeyPatch.context() as environment:
+    with FakeCloud() as cloud, contextlib.ExitStack() as stack:
         clouds = cloud.write_clouds(directory / "clouds.yaml")
-        environment.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
-        with _running("neutron", "", directory, "fake:/", "fake") as running:
-            yield running
+        # What has connected needs the environment no more; other settings need theirs.
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+            running = _running("neutron", directory, "fake:/", "fake", "fake-demo")
+            setting = stack.enter_context(running)
+        yield setting
 
 
-@pytest.fixture(scope="session", params=SETTINGS)
-def setting(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Setting]:
+class Settings:
+    """Settings that are begun when they are first wanted, and then kept.
+
+    :param node: the RabbitMQ node of those on RabbitMQ
+    """
+
+    def __init__(
+        self, directories: pytest.TempPathFactory, node: Node | None = None
+    ) -> None:
+        self._directories = directories
+        self._url = node.url if node else "fake:/"
+        self._known: dict[str, Setting] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __getitem__(self, name: str) -> Setting:
+        if name not in self._known:
+            directory = self._directories.mktemp(name)
+            self._known[name] = self._stack.enter_context(self._begun(name, directory))
+        return self._known[name]
+
+    def _begun(
+        self, name: str, directory: pathlib.Path
+    ) -> contextlib.AbstractContextManager[Setting]:
+        if name == "neutron-fake":
+            return _on_fake_cloud(directory)
+        if name.startswith("neutron") and not CLOUD:
+            pytest.fail("OS_CLOUD does not name the cloud to test on")
+        return _running(name, directory, self._url, CLOUD, CLOUD_USER)
+
+    def close(self) -> None:
+        """End them all."""
+        self._stack.close()
+
+
+@pytest.fixture(scope="package")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings without RabbitMQ."""
+    with contextlib.closing(Settings(tmp_path_factory)) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="package")
+def rabbit_settings(
+    tmp_path_factory: pytest.TempPathFactory, broker: Node
+) -> Iterator[Settings]:
+    """The settings on RabbitMQ."""
+    with contextlib.closing(Settings(tmp_path_factory, broker)) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="package", params=SETTINGS)
+def setting(request: pytest.FixtureRequest) -> Setting:
     """An interface to test, and the world behind it."""
-    if request.param == "neutron-fake":
-        with _on_fake_cloud(tmp_path_factory.mktemp("neutron-fake")) as running:
-            yield running
-        return
-    kind, _, how = request.param.partition("-")
-    if kind == "neutron" and not CLOUD:
-        pytest.fail("OS_CLOUD does not name the cloud to test on")
-    node: Node | None = request.getfixturevalue("broker") if how == "rabbit" else None
-    directory = tmp_path_factory.mktemp(request.param)
-    with _running(kind, how, directory, node.url if node else "fake:/") as running:
-        yield running
+    rabbit = request.param.endswith("-rabbit")
+    held = request.getfixturevalue("rabbit_settings" if rabbit else "settings")
+    setting: Setting = held[request.param]
+    return setting
 
 
 @pytest.fixture
@@ -116,13 +184,25 @@ def world(setting: Setting) -> World:
     return setting[1]
 
 
-@pytest.fixture
-def clean(world: World) -> Iterator[None]:
-    """See to it that nothing is left when everything else is torn down."""
+@pytest.fixture(scope="module")
+def clean_module(setting: Setting) -> Iterator[None]:
+    """See to it that a module leaves nothing."""
     yield
-    for port in world.strangers():
-        world.delete_port(port.id or "")
-    assert world.leftovers() == []
+    assert setting[1].leftovers() == []
+
+
+@pytest.fixture
+def clean(world: World, clean_module: None) -> Iterator[None]:
+    """See to it that nothing is left when everything else is torn down.
+
+    On a remote cloud, where that would take long, only the whole module's end is looked at.
+    """
+    yield
+    world.tidy()
+    left = [] if world.remote else world.leftovers()
+    if left:
+        world.sweep()
+    assert left == []
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""plug_network, unplug_network, failover_preparation and the look-ups."""
+"""plug_network, unplug_network, get_plugged_networks, failover_preparation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import pytest
 from networker import exceptions
 from networker.drivers import naming
 from networker.models import Amphora
+from tests.contract.steps import NOWHERE
 from tests.contract.world import twice_at_once
-
-NOWHERE = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
@@ -190,69 +189,3 @@ class TestFailover:
             network.failover_preparation(
                 Amphora(compute_id=NOWHERE, lb_network_ip="10.90.0.9")
             )
-
-
-class TestLookUps:
-    def test_network(self, network, world):
-        """A network has its id, name, subnets and MTU."""
-        found = network.get_network(world.vip_network_id)
-        assert found.id == world.vip_network_id
-        assert found.name == "vip-net"
-        assert set(found.subnets) == {world.vip_subnet_id, world.vip_subnet6_id}
-        assert found.mtu >= 1280
-        assert found.router_external is False
-        assert found.project_id == found.tenant_id == world.project_id
-
-    def test_subnet(self, network, world):
-        """A subnet has its network, CIDR, gateway and IP version."""
-        found = network.get_subnet(world.vip_subnet_id)
-        assert found.id == world.vip_subnet_id
-        assert found.network_id == world.vip_network_id
-        assert (found.cidr, found.ip_version) == ("10.20.0.0/20", 4)
-        assert found.gateway_ip == "10.20.0.1"
-        assert network.get_subnet(world.vip_subnet6_id).ip_version == 6
-
-    def test_port(self, network, world):
-        """A port has its device, addresses, MAC address and status."""
-        server = world.servers[0]
-        (port,) = world.ports(
-            device_id=server.compute_id, network_id=world.mgmt_network_id
-        )
-        found = network.get_port(port.id)
-        assert found == port
-        assert found.mac_address
-        assert found.get_subnet_id(server.lb_network_ip)
-
-    @pytest.mark.parametrize("kind", ["network", "subnet", "port"])
-    def test_unknown(self, network, kind):
-        """An unknown id is NotFound by its own class, with the id."""
-        expected = getattr(exceptions, f"{kind.title()}NotFound")
-        with pytest.raises(expected) as caught:
-            getattr(network, f"get_{kind}")(NOWHERE)
-        assert caught.value.attributes()[f"{kind}_id"] == NOWHERE
-
-
-@pytest.mark.parametrize("empty", ["", " "])
-@pytest.mark.parametrize(
-    ("method", "parameters"),
-    [
-        ("get_network", ["network_id"]),
-        ("get_subnet", ["subnet_id"]),
-        ("get_port", ["port_id"]),
-        ("get_plugged_networks", ["compute_id"]),
-        ("plug_network", ["compute_id", "network_id"]),
-        ("unplug_network", ["compute_id", "network_id"]),
-    ],
-)
-def test_empty_ids_are_refused(network, method, parameters, empty):
-    """Every id is needed; without it nobody's resources are touched."""
-    for name in parameters:
-        arguments = dict.fromkeys(parameters, "x") | {name: empty}
-        with pytest.raises(exceptions.InvalidRequest, match=name):
-            getattr(network, method)(**arguments)
-    with pytest.raises(exceptions.InvalidRequest, match="compute_id"):
-        network.failover_preparation(
-            Amphora(compute_id=empty, lb_network_ip="10.9.0.9")
-        )
-    with pytest.raises(exceptions.InvalidRequest, match="lb_network_ip"):
-        network.failover_preparation(Amphora(compute_id="x", lb_network_ip=empty))

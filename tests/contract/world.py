@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -21,14 +22,23 @@ from networker.models import (
     VIP,
     AdditionalVIP,
     Amphora,
+    FixedIP,
     Listener,
     LoadBalancer,
     Port,
+    Subnet,
+    UserContext,
 )
 
+#: What Octavia calls ports on member networks.
+MEMBER = f"{naming.OURS}member-"
 #: What the ids of everything that tests make begin with, so that what a killed run left
 #: behind can be told from a real load balancer's.
 MARK = "7e577e57"
+#: What the names of ports that tests make begin with.
+MARKED = tuple(
+    prefix + MARK for prefix in (naming.OURS, naming.VRRP, MEMBER, "stranger-", "port-")
+)
 
 
 def new_id() -> str:
@@ -36,11 +46,16 @@ def new_id() -> str:
     return MARK + str(uuid.uuid4())[len(MARK) :]
 
 
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Make calls at the same time, as several workers might, and return all answers."""
+    with futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [one.result() for one in [pool.submit(call) for call in calls]]
+
+
 def twice_at_once(call: Callable[..., Any], *args: Any) -> tuple[Any, Any]:
     """Make a call twice at the same time, as two workers might, and return both."""
-    with futures.ThreadPoolExecutor(2) as pool:
-        first, second = pool.submit(call, *args), pool.submit(call, *args)
-        return first.result(), second.result()
+    first, second = at_once(*[functools.partial(call, *args)] * 2)
+    return first, second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +69,30 @@ class Server:
 class World(abc.ABC):
     """A network with the contents that the lab cloud has."""
 
+    #: The project of the users' networks and load balancers.
     project_id: str
     servers: Sequence[Server]
     mgmt_network_id: str
+    mgmt_subnet_id: str
     vip_network_id: str
     vip_subnet_id: str
     vip_subnet6_id: str
     member_network_ids: Sequence[str]
+    #: The two subnets of the first member network.
+    member_subnet_ids: Sequence[str]
+    qos_policy_id: str
+    #: Whether it takes long to look at it.
+    remote = False
+
+    def __init__(self) -> None:
+        self._ports: list[str] = []
+        self._groups: list[str] = []
+        #: Ids of load balancers and amphorae that outlive a test.
+        self.kept: set[str] = set()
+
+    @abc.abstractmethod
+    def user_context(self) -> UserContext:
+        """Return who a user of the project of the load balancers is."""
 
     @abc.abstractmethod
     def ports(self, **filters: str) -> list[Port]:
@@ -71,16 +103,20 @@ class World(abc.ABC):
         """Return the ingress rules of a group, None if there is no such group."""
 
     @abc.abstractmethod
+    def all_rules(self, group_name: str) -> list[str]:
+        """Return all rules of a group, those that no driver makes included, as text."""
+
+    @abc.abstractmethod
+    def add_rule(self, group_name: str, **rule: Any) -> None:
+        """Add a rule to a group, as Neutron's API takes it."""
+
+    @abc.abstractmethod
+    def remove_rule(self, group_name: str, rule: Rule) -> None:
+        """Take a rule from a group."""
+
+    @abc.abstractmethod
     def group_ids(self, group_name: str) -> list[str]:
-        """Return the ids of all groups with a name."""
-
-    @abc.abstractmethod
-    def make_port(self, network_id: str, name: str, ip_address: str = "") -> Port:
-        """Create a port that somebody else owns."""
-
-    @abc.abstractmethod
-    def make_group(self, name: str) -> str:
-        """Create a user's security group and return its id."""
+        """Return the ids of all groups of the service's with a name."""
 
     @abc.abstractmethod
     def delete_group(self, group_id: str) -> None:
@@ -95,35 +131,78 @@ class World(abc.ABC):
         """Make a port a server's behind the driver's back."""
 
     @abc.abstractmethod
+    def small_subnet(self) -> Subnet:
+        """Return a subnet, the only one of its network, that has two addresses."""
+
+    @abc.abstractmethod
     def sweep(self) -> None:
         """Remove everything that bears the mark, and member ports of the servers."""
-
-    def port(self, port_id: str | None) -> Port | None:
-        """Return a port, None if it does not exist."""
-        return next(iter(self.ports(id=port_id)), None) if port_id else None
-
-    def leftovers(self) -> list[str]:
-        """Name what of the tests is still there."""
-        ours = (naming.OURS + MARK, naming.vrrp_port(MARK), f"stranger-{MARK}")
-        members = {naming.member_port(server.compute_id) for server in self.servers}
-        return [
-            f"{port.name} {port.id} of {port.device_id!r}"
-            for port in self.ports()
-            if (port.name or "").startswith(ours) or port.name in members
-        ] + self.groups_left()
 
     @abc.abstractmethod
     def groups_left(self) -> list[str]:
         """Name the security groups that bear the mark."""
 
-    def stranger(self, network_id: str, ip_address: str = "") -> Port:
-        """Create somebody else's port, findable by the mark."""
-        return self.make_port(network_id, f"stranger-{new_id()}", ip_address)
+    @abc.abstractmethod
+    def _make_port(self, network_id: str, name: str, places: list[FixedIP]) -> Port:
+        """Create a user's port."""
 
-    def strangers(self) -> list[Port]:
-        """Return the strangers' ports that tests made."""
-        marked = f"stranger-{MARK}"
-        return [port for port in self.ports() if (port.name or "").startswith(marked)]
+    @abc.abstractmethod
+    def _make_group(self, name: str, project: str) -> str:
+        """Create a security group and return its id."""
+
+    def port(self, port_id: str | None) -> Port | None:
+        """Return a port, None if it does not exist."""
+        return next(iter(self.ports(id=port_id)), None) if port_id else None
+
+    def stranger(
+        self,
+        network_id: str,
+        ip_address: str = "",
+        subnet_id: str = "",
+        name: str | None = None,
+    ) -> Port:
+        """Create a user's port, which is removed when the test is over."""
+        place = FixedIP(subnet_id=subnet_id or None, ip_address=ip_address or None)
+        places = [place] if ip_address or subnet_id else []
+        port = self._make_port(network_id, name or f"stranger-{new_id()}", places)
+        self._ports.append(port.id or "")
+        return port
+
+    def free_address(self, network_id: str, subnet_id: str = "") -> str:
+        """Return an address that nobody has."""
+        port = self.stranger(network_id, subnet_id=subnet_id)
+        self.delete_port(port.id or "")
+        return port.fixed_ips[0].ip_address or ""
+
+    def make_group(self, name: str, project: str = "demo") -> str:
+        """Create a security group, which is removed when the test is over.
+
+        :param project: ``demo``, a user's, or ``service``, the driver's own
+        """
+        self._groups.append(self._make_group(name, project))
+        return self._groups[-1]
+
+    def tidy(self) -> None:
+        """Remove what a test made here."""
+        while self._ports:
+            self.delete_port(self._ports.pop())
+        while self._groups:
+            self.delete_group(self._groups.pop())
+
+    def leftovers(self) -> list[str]:
+        """Name what of the tests is still there."""
+        ports = [
+            f"{port.name} {port.id} of {port.device_id!r}"
+            for port in self.ports()
+            if self.is_marked(port.name or "")
+        ]
+        found = ports + self.groups_left()
+        return [one for one in found if not any(kept in one for kept in self.kept)]
+
+    def is_marked(self, name: str) -> bool:
+        """Tell whether tests gave a name to a port, or are the reason for it."""
+        members = {naming.member_port(server.compute_id) for server in self.servers}
+        return name in members or name.startswith(MARKED)
 
     def load_balancer(
         self, amphorae: int = 2, topology: str = "ACTIVE_STANDBY", dual: bool = False

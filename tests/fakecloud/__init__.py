@@ -70,6 +70,11 @@ class FakeCloud:
         return self._state.quotas
 
     @property
+    def missing(self) -> set[str]:
+        """Extensions, such as ``qos``, that Neutron does not have."""
+        return self._state.missing
+
+    @property
     def requests(self) -> list[Recorded]:
         """Everything that was asked, in order."""
         with self._state.lock:
@@ -121,6 +126,11 @@ class FakeCloud:
                 Trouble(service, method, path, answer, drop, times)
             )
 
+    def forgive(self) -> None:
+        """Let no more requests fail on purpose."""
+        with self._state.lock:
+            self._front.troubles.clear()
+
     def save(self) -> State:
         """Return a copy of everything that exists."""
         with self._state.lock:
@@ -146,6 +156,8 @@ class FakeCloud:
     def clouds(self, **auth: str) -> dict[str, Any]:
         """Return the contents of a clouds.yaml in which this cloud is called ``fake``.
 
+        It is called ``fake-demo`` for a user of the project ``demo``.
+
         :param auth: credentials other than the right ones
         """
         credentials = {
@@ -163,9 +175,11 @@ class FakeCloud:
             "interface": "public",
             "identity_api_version": 3,
         }
-        return {"clouds": {"fake": cloud}}
+        demo = {"username": "demo", "project_name": "demo"}
+        other = {**cloud, "auth": credentials | demo}
+        return {"clouds": {"fake": cloud, "fake-demo": other}}
 
     def write_clouds(self, path: pathlib.Path) -> pathlib.Path:
-        """Write a clouds.yaml in which this cloud is called ``fake``."""
+        """Write a clouds.yaml in which this cloud is ``fake`` and ``fake-demo``."""
         path.write_text(yaml.safe_dump(self.clouds()))
         return path

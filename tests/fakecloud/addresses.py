@@ -31,11 +31,17 @@ def allocate(state: State, port: Json, wanted: list[Json] | None) -> None:
         if "ip_address" not in one:
             _hold(port, *_free(state, port["network_id"], [subnet]))
             continue
-        if one["ip_address"] in _taken(state, subnet):
+        if one["ip_address"] in taken(state, subnet):
             text = "IP address {} already allocated in subnet {}"
             text = text.format(one["ip_address"], subnet["id"])
             raise neutron_fault(409, "IpAddressAlreadyAllocated", text)
         _hold(port, subnet, one["ip_address"])
+
+
+def check(state: State, port: Json, wanted: list[Json]) -> None:
+    """Refuse addresses for a port that its network does not have."""
+    for one in wanted:
+        _place(state, port["network_id"], one)
 
 
 def change(state: State, port: Json, wanted: list[Json]) -> None:
@@ -77,7 +83,8 @@ def _hold(port: Json, subnet: Json, address: str) -> None:
     port["fixed_ips"] = sorted(held, key=lambda ip: str(ip["ip_address"]))
 
 
-def _taken(state: State, subnet: Json) -> set[str]:
+def taken(state: State, subnet: Json) -> set[str]:
+    """Return the addresses of a subnet that ports hold."""
     return {
         ip["ip_address"]
         for port in state.ports.values()
@@ -88,8 +95,13 @@ def _taken(state: State, subnet: Json) -> set[str]:
 
 def _free(state: State, network_id: str, subnets: list[Json]) -> tuple[Json, str]:
     for subnet in subnets:
-        taken = _taken(state, subnet)
-        free = (one for one in _pool(subnet) if one not in taken)
+        held = taken(state, subnet)
+        # Nearly always the first guess is free.
+        first, last = pools(subnet)[0]
+        guess = first + random.randrange(min(last - first + 1, _WINDOW))
+        if (address := _text(subnet, guess)) not in held:
+            return subnet, address
+        free = (one for one in _pool(subnet) if one not in held)
         window = list(itertools.islice(free, _WINDOW))
         if window:
             return subnet, random.choice(window)
@@ -98,11 +110,26 @@ def _free(state: State, network_id: str, subnets: list[Json]) -> tuple[Json, str
 
 
 def _pool(subnet: Json) -> Iterator[str]:
-    block = ipaddress.ip_network(subnet["cidr"])
-    for pool in subnet["allocation_pools"]:
-        first, last = (int(ipaddress.ip_address(pool[end])) for end in ("start", "end"))
-        for number in range(first - int(block[0]), last - int(block[0]) + 1):
-            yield str(block[number])
+    for first, last in pools(subnet):
+        yield from (_text(subnet, number) for number in range(first, last + 1))
+
+
+def _text(subnet: Json, number: int) -> str:
+    version = (
+        ipaddress.IPv4Address if subnet["ip_version"] == 4 else ipaddress.IPv6Address
+    )
+    return str(version(number))
+
+
+def pools(subnet: Json) -> list[tuple[int, int]]:
+    """Return first and last address of each allocation pool of a subnet, as numbers."""
+    return [
+        (
+            int(ipaddress.ip_address(pool["start"])),
+            int(ipaddress.ip_address(pool["end"])),
+        )
+        for pool in subnet["allocation_pools"]
+    ]
 
 
 def _place(state: State, network_id: str, wanted: Json) -> Json:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
+from tests.fakecloud import networks
 from tests.fakecloud.groups import Groups
 from tests.fakecloud.ports import Ports, bind
-from tests.fakecloud.state import DEMO, SERVICE, Json, Server, State, known_id, now
+from tests.fakecloud.state import DEMO, SERVICE, Server, State, known_id
 
 _NETWORKS = {
     "public": (SERVICE, 1500),
@@ -31,81 +30,26 @@ _SERVERS = 4
 def populate(state: State) -> None:
     """Create everything."""
     for name, (project_id, mtu) in _NETWORKS.items():
-        network = _network(name, project_id, mtu)
+        external = {"router:external": True, "is_default": False}
+        network = networks.network(name, project_id)
+        network |= {"id": known_id("network", name), "mtu": mtu}
+        network |= external if name == "public" else {}
         state.networks[network["id"]] = network
     for name, (network_name, cidr) in _SUBNETS.items():
         network = state.networks[known_id("network", network_name)]
-        subnet = _subnet(name, network, cidr)
-        state.subnets[subnet["id"]] = subnet
-        network["subnets"] = sorted([*network["subnets"], subnet["id"]])
-        network["revision_number"] += 1
-    policy = _resource("policy", "vip-qos", SERVICE) | {"shared": True, "rules": []}
-    state.policies[policy["id"]] = policy
+        subnet = networks.subnet(name, network, cidr) | {"id": known_id("subnet", name)}
+        subnet["enable_dhcp"] = name != "public-subnet"
+        if name == "lb-mgmt-subnet":
+            networks.set_gateway(subnet, None)
+        networks.add(state, network, subnet)
+    policy = networks.resource("vip-qos", SERVICE) | {
+        "id": known_id("policy", "vip-qos")
+    }
+    state.policies[policy["id"]] = policy | {"shared": True, "rules": []}
     _router(state)
     group = Groups(state).make("lb-mgmt-sec-grp", SERVICE)
     for number in range(_SERVERS):
         _server(state, f"amphora-{number}", group["id"])
-
-
-def _resource(kind: str, name: str, project_id: str) -> Json:
-    return {
-        "id": known_id(kind, name),
-        "name": name,
-        "project_id": project_id,
-        "tenant_id": project_id,
-        "description": "",
-        "tags": [],
-        "created_at": now(),
-        "updated_at": now(),
-        "revision_number": 0,
-    }
-
-
-def _network(name: str, project_id: str, mtu: int) -> Json:
-    external = name == "public"
-    network = _resource("network", name, project_id) | {
-        "admin_state_up": True,
-        "mtu": mtu,
-        "status": "ACTIVE",
-        "subnets": [],
-        "shared": False,
-        "availability_zone_hints": [],
-        "availability_zones": [],
-        "ipv4_address_scope": None,
-        "ipv6_address_scope": None,
-        "router:external": external,
-        "port_security_enabled": True,
-        "qos_policy_id": None,
-        "dns_domain": "",
-        "revision_number": 1,
-    }
-    return network | {"is_default": False} if external else network
-
-
-def _subnet(name: str, network: Json, cidr: str) -> Json:
-    block = ipaddress.ip_network(cidr)
-    version = block.version
-    # Neutron gives out the last address of an IPv6 subnet, and makes the first one,
-    # which is the anycast address of routers, the gateway.
-    gateway = str(block[1] if version == 4 else block[0])
-    last = block[-2] if version == 4 else block[-1]
-    mode = None if version == 4 else "dhcpv6-stateful"
-    first = block[1] if name == "lb-mgmt-subnet" or version == 6 else block[2]
-    return _resource("subnet", name, network["project_id"]) | {
-        "network_id": network["id"],
-        "ip_version": version,
-        "subnetpool_id": None,
-        "enable_dhcp": name != "public-subnet",
-        "ipv6_ra_mode": mode,
-        "ipv6_address_mode": mode,
-        "gateway_ip": None if name == "lb-mgmt-subnet" else gateway,
-        "cidr": cidr,
-        "allocation_pools": [{"start": str(first), "end": str(last)}],
-        "host_routes": [],
-        "dns_nameservers": [],
-        "router:external": network["router:external"],
-        "service_types": [],
-    }
 
 
 def _router(state: State) -> None:

@@ -12,16 +12,22 @@ from tests.fakecloud.state import (
     Json,
     State,
     check_revision,
+    forbidden,
+    hidden_fault,
     neutron_fault,
     now,
 )
 
 
 class Groups:
-    """The operations on security groups and rules."""
+    """The operations on security groups and rules.
 
-    def __init__(self, state: State) -> None:
+    :param caller: the project whose user asks
+    """
+
+    def __init__(self, state: State, caller: str = SERVICE) -> None:
         self._state = state
+        self._caller = caller
 
     def show(self, group: Json) -> Json:
         """Return a group as the API shows it, with its rules."""
@@ -40,17 +46,16 @@ class Groups:
     def create(self, body: Json) -> Json:
         """Make a group in the caller's project."""
         attributes.refuse_unknown(body, {"name", "description", "project_id"})
-        if body.get("project_id", SERVICE) != SERVICE:
-            text = "rule:create_security_group is disallowed by policy"
-            raise neutron_fault(403, "PolicyNotAuthorized", text)
+        if body.get("project_id", self._caller) != self._caller:
+            raise forbidden("rule:create_security_group")
         name = body.get("name", "")
-        present = [g for g in self._state.groups.values() if _mine(g)]
-        self._state.check_quota("security_group", SERVICE, len(present), 1)
+        present = [g for g in self._state.groups.values() if self._mine(g)]
+        self._state.check_quota("security_group", self._caller, len(present), 1)
         if name == "default":
             text = "Default security group already exists."
             raise neutron_fault(409, "SecurityGroupDefaultAlreadyExists", text)
-        self.default(SERVICE)
-        return self.make(name, SERVICE, body.get("description", ""))
+        self.default(self._caller)
+        return self.make(name, self._caller, body.get("description", ""))
 
     def make(self, name: str, project_id: str, description: str = "") -> Json:
         """Add a group with the rules that every group begins with."""
@@ -82,9 +87,10 @@ class Groups:
     def get(self, group_id: str) -> Json:
         """Return a group of the caller's."""
         group = self._known(group_id)
-        if not _mine(group):
-            text = "The resource could not be found."
-            raise neutron_fault(404, "HTTPNotFound", text)
+        if not self._mine(group):
+            # The service's role lets it find the group, but not see it.
+            own = self._caller == SERVICE
+            raise hidden_fault() if own else _no_group(group_id)
         return group
 
     def _known(self, group_id: str) -> Json:
@@ -95,8 +101,11 @@ class Groups:
 
     def mine(self) -> list[Json]:
         """Return all groups that the caller may see."""
-        self.default(SERVICE)
-        return [group for group in self._state.groups.values() if _mine(group)]
+        self.default(self._caller)
+        return [group for group in self._state.groups.values() if self._mine(group)]
+
+    def _mine(self, resource: Json) -> bool:
+        return bool(resource["project_id"] == self._caller)
 
     def check(self, group_ids: Sequence[str], project_id: str | None) -> None:
         """Refuse groups that do not exist.
@@ -135,15 +144,15 @@ class Groups:
 
     def create_rules(self, bodies: Sequence[Json]) -> list[Json]:
         """Add rules, all or none."""
-        wanted = [rules.read(body) for body in bodies]
+        owner = {"project_id": self._caller, "tenant_id": self._caller}
+        wanted = [rules.read(body) | owner for body in bodies]
         for rule in wanted:
             group = self._known(rule["security_group_id"])
-            if not _mine(group):
-                text = "rule:create_security_group_rule is disallowed by policy"
-                raise neutron_fault(403, "PolicyNotAuthorized", text)
-        present = [r for r in self._state.rules.values() if _mine(r)]
+            if not self._mine(group):
+                raise forbidden("rule:create_security_group_rule")
+        present = [r for r in self._state.rules.values() if self._mine(r)]
         kind = "security_group_rule"
-        self._state.check_quota(kind, SERVICE, len(present), len(wanted))
+        self._state.check_quota(kind, self._caller, len(present), len(wanted))
         if len({rule["security_group_id"] for rule in wanted}) > 1:
             text = "Only allowed to update rules for one security profile at a time"
             raise neutron_fault(400, "SecurityGroupNotSingleGroupRules", text)
@@ -169,7 +178,7 @@ class Groups:
     def get_rule(self, rule_id: str) -> Json:
         """Return a rule of one of the caller's groups."""
         rule = self._state.rules.get(rule_id)
-        if rule is None or not _mine(rule):
+        if rule is None or not self._mine(rule):
             text = f"Security group rule {rule_id} does not exist"
             raise neutron_fault(404, "SecurityGroupRuleNotFound", text)
         return rule
@@ -184,10 +193,6 @@ class Groups:
 def _revise(group: Json, times: int = 1) -> None:
     group["revision_number"] += times
     group["updated_at"] = now()
-
-
-def _mine(resource: Json) -> bool:
-    return bool(resource["project_id"] == SERVICE)
 
 
 def _no_group(group_id: str) -> Exception:

@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from tests.fakecloud.listing import CONTROLS
 from tests.fakecloud.state import Answer, Fault, Request, error_page
 
 _VERSION = re.compile(r"^/v2(\.\d)?(?=/.)")
@@ -29,12 +30,14 @@ class Recorded(NamedTuple):
     :param path: without the version of Neutron and Nova and without the query; ids are
         ``{id}``
     :param status: of the answer; `DROPPED` if the request was not carried out
+    :param filters: by which attributes a list was filtered
     """
 
     service: str
     method: str
     path: str
     status: int
+    filters: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass
@@ -102,7 +105,8 @@ class Front:
     def _recorded(self, request: Request, answer: Answer | None) -> Answer | None:
         path = _ID.sub("{id}", request.path)
         status = answer.status if answer else DROPPED
-        record = Recorded(request.service, request.method, path, status)
+        filters = tuple(sorted(set(request.query) - CONTROLS))
+        record = Recorded(request.service, request.method, path, status, filters)
         self.requests.append(record)
         return answer
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Keystone of a fake cloud: one user, who works in the project ``service``."""
+"""The Keystone of a fake cloud: its users, each of whom works in one project."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 from tests.fakecloud.state import (
     PASSWORD,
-    SERVICE,
-    USER,
+    USERS,
     Answer,
     Fault,
     Json,
@@ -17,6 +16,7 @@ from tests.fakecloud.state import (
     State,
     error_page,
     known_id,
+    project_id,
 )
 
 _DOMAIN = {"id": "default", "name": "Default"}
@@ -55,19 +55,20 @@ class Keystone:
         identity = body["auth"].get("identity", {})
         user = identity.get("password", {}).get("user", {})
         project = body["auth"].get("scope", {}).get("project", {})
+        name, owner = user.get("name"), project.get("name")
         if (
-            (user.get("name"), user.get("password")) != (USER, PASSWORD)
+            USERS.get(name) != owner
+            or user.get("password") != PASSWORD
             or user.get("domain", {}).get("id") != "default"
-            or project.get("name") != "service"
         ):
             why = "The request you have made requires authentication."
             raise _refused(401, "Unauthorized", why)
         base = request.root.removesuffix("/identity")
         headers = {
-            "X-Subject-Token": self._state.issue_token(),
+            "X-Subject-Token": self._state.issue_token(project_id(owner)),
             "Vary": "X-Auth-Token",
         }
-        return Answer(201, {"token": _description(base)}, headers)
+        return Answer(201, {"token": _description(base, name)}, headers)
 
 
 def _version(root: str) -> Json:
@@ -87,20 +88,21 @@ def _refused(status: int, title: str, why: str) -> Fault:
     return Fault(Answer(status, {"error": error}, headers))
 
 
-def _description(base: str) -> Json:
+def _description(base: str, name: str) -> Json:
     start = datetime.datetime.now(datetime.UTC)
     end = start + datetime.timedelta(days=1)
-    user = {"domain": _DOMAIN, "id": known_id("user", USER), "name": USER}
-    names = ("member", "reader", "service")
+    user = {"domain": _DOMAIN, "id": known_id("user", name), "name": name}
+    owner = USERS[name]
+    roles = ("member", "reader", *(["service"] if owner == "service" else []))
     return {
         "methods": ["password"],
         "user": user | {"password_expires_at": None},
         "audit_ids": [known_id("audit", start.isoformat())],
         "expires_at": end.strftime("%Y-%m-%dT%H:%M:%S.000000Z"),
         "issued_at": start.strftime("%Y-%m-%dT%H:%M:%S.000000Z"),
-        "project": {"domain": _DOMAIN, "id": SERVICE, "name": "service"},
+        "project": {"domain": _DOMAIN, "id": project_id(owner), "name": owner},
         "is_domain": False,
-        "roles": [{"id": known_id("role", name), "name": name} for name in names],
+        "roles": [{"id": known_id("role", role), "name": role} for role in roles],
         "catalog": [
             {
                 "id": known_id("service", kind),

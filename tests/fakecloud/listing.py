@@ -11,7 +11,7 @@ from tests.fakecloud.attributes import boolean
 from tests.fakecloud.state import Json, Request, bad_request, neutron_fault
 
 #: Parameters that do not name an attribute.
-_CONTROLS = {"fields", "limit", "marker"}
+CONTROLS = {"fields", "limit", "marker"}
 #: Attributes that no list can be filtered by.
 _UNFILTERED = {
     "allowed_address_pairs",
@@ -37,7 +37,7 @@ def answer(
     :param shown: all resources as the API shows them
     :param names: their attributes
     """
-    filters = {k: v for k, v in request.query.items() if k not in _CONTROLS}
+    filters = {k: v for k, v in request.query.items() if k not in CONTROLS}
     unknown = sorted(set(filters) - (set(names) - _UNFILTERED))
     if unknown:
         raise bad_request(f"{unknown} is invalid attribute for filtering")

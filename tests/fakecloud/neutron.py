@@ -5,10 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from tests.fakecloud import attributes, listing, ports
+from tests.fakecloud import (
+    attributes,
+    availability,
+    extensions,
+    listing,
+    ports,
+    visibility,
+)
 from tests.fakecloud.groups import Groups
+from tests.fakecloud.networks import Networks
 from tests.fakecloud.ports import Ports
 from tests.fakecloud.state import (
     SERVICE,
@@ -17,23 +24,18 @@ from tests.fakecloud.state import (
     Request,
     State,
     error_page,
+    forbidden,
+    hidden_fault,
     neutron_fault,
 )
 
-_EXTENSIONS = (
-    "allowed-address-pairs",
-    "binding",
-    "dns-integration",
-    "empty-string-filtering",
-    "project-id",
-    "qos",
-    "revision-if-match",
-    "security-group",
-    "standard-attr-revisions",
-)
 #: What lists are called in paths, in bodies, and one of their resources.
 _NAMES = {
     "networks": ("networks", "network"),
+    "network-ip-availabilities": (
+        "network_ip_availabilities",
+        "network_ip_availability",
+    ),
     "subnets": ("subnets", "subnet"),
     "ports": ("ports", "port"),
     "security-groups": ("security_groups", "security_group"),
@@ -41,6 +43,9 @@ _NAMES = {
     "extensions": ("extensions", "extension"),
     "qos/policies": ("policies", "policy"),
 }
+_KEYS = {"extensions": "alias", "network-ip-availabilities": "network_id"}
+#: What Neutron calls things that do not exist, where it is not their own name.
+_CALLED = {"qos/policies": "QoS policy", "network-ip-availabilities": "Network"}
 
 
 class Neutron:
@@ -48,20 +53,39 @@ class Neutron:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._ports = Ports(state)
-        self._groups = Groups(state)
-        self._creators: dict[str, Callable[[Sequence[Json]], list[Json]]] = {
-            "ports": self._ports.create,
-            "security-groups": lambda bodies: [self._groups.create(b) for b in bodies],
-            "security-group-rules": self._groups.create_rules,
-        }
 
     def __call__(self, request: Request) -> Answer:
         """Carry a request out."""
         if request.path in ("", "/"):
             return Answer(200, _versions(request.root))
-        self._state.authenticate(request)
+        caller = self._state.authenticate(request)
         kind, item = self._split(request.path)
+        return _Desk(self._state, caller, kind).answer(request, item)
+
+    def _split(self, path: str) -> tuple[str, str]:
+        for kind in _NAMES:
+            head, _, item = path.strip("/").partition(kind)
+            if not head and (not item or item.startswith("/")):
+                if extensions.lacks(self._state.missing, kind):
+                    break
+                return kind, item.strip("/")
+        raise hidden_fault()
+
+
+class _Desk:
+    """Answers requests for one kind of resource by users of one project."""
+
+    def __init__(self, state: State, caller: str, kind: str) -> None:
+        self._state = state
+        self._caller = caller
+        self._kind = kind
+        self._plural, self._single = _NAMES[kind]
+        self._networks = Networks(state, caller)
+        self._ports = Ports(state, caller)
+        self._groups = Groups(state, caller)
+        self._unknown = extensions.unknown_attributes(state.missing)
+
+    def answer(self, request: Request, item: str) -> Answer:
         operations = {
             ("GET", False): self._list,
             ("GET", True): self._get,
@@ -71,123 +95,137 @@ class Neutron:
         }
         operation = operations.get((request.method, bool(item)))
         if operation is None:
-            raise _nothing()
-        return operation(request, kind, item)
+            raise hidden_fault()
+        return operation(request, item)
 
-    def _split(self, path: str) -> tuple[str, str]:
-        for kind in _NAMES:
-            head, _, item = path.strip("/").partition(kind)
-            if not head and (not item or item.startswith("/")):
-                return kind, item.strip("/")
-        raise _nothing()
-
-    def _all(self, kind: str) -> list[Json]:
-        """Return everything of a kind that the user sees, as the API shows it."""
+    def _resources(self) -> list[Json]:
+        """Return everything of this kind, as the API shows it to whom may see it."""
         state = self._state
         found: dict[str, Callable[[], list[Json]]] = {
             "networks": lambda: list(state.networks.values()),
+            "network-ip-availabilities": lambda: [
+                availability.show(state, one) for one in state.networks.values()
+            ],
             "subnets": lambda: list(state.subnets.values()),
             "ports": lambda: [ports.show(port) for port in state.ports.values()],
             "security-groups": lambda: [
                 self._groups.show(group) for group in self._groups.mine()
             ],
-            "security-group-rules": lambda: [
-                rule for rule in state.rules.values() if rule["project_id"] == SERVICE
+            "security-group-rules": lambda: list(state.rules.values()),
+            "extensions": lambda: [
+                extensions.show(alias)
+                for alias in extensions.ALIASES
+                if alias not in state.missing
             ],
-            "extensions": lambda: [_extension(alias) for alias in _EXTENSIONS],
             "qos/policies": lambda: list(state.policies.values()),
         }
-        return [_visible(one) for one in found[kind]()]
+        return found[self._kind]()
 
-    def _list(self, request: Request, kind: str, _: str) -> Answer:
-        shown = self._all(kind)
-        names = {name for one in shown for name in one} | {"tags"}
-        return Answer(200, listing.answer(request, _NAMES[kind][0], shown, names))
+    def _seen(self) -> list[Json]:
+        return [
+            self._shown(one)
+            for one in self._resources()
+            if visibility.sees(self._state, self._caller, self._kind, one)
+        ]
 
-    def _get(self, request: Request, kind: str, item: str) -> Answer:
-        key = "alias" if kind == "extensions" else "id"
-        shown = next((one for one in self._all(kind) if one[key] == item), None)
-        if shown is None:
-            raise self._missing(kind, item)
-        return Answer(200, {_NAMES[kind][1]: listing.select(request, shown)})
+    def _shown(self, resource: Json) -> Json:
+        seen = visibility.shown(self._caller, self._kind, resource)
+        return {name: seen[name] for name in seen if name not in self._unknown}
 
-    def _missing(self, kind: str, item: str) -> Exception:
-        if kind == "security-groups":
+    def _list(self, request: Request, _: str) -> Answer:
+        seen = self._seen()
+        names = {name for one in seen for name in one} | {"tags"}
+        return Answer(200, listing.answer(request, self._plural, seen, names))
+
+    def _get(self, request: Request, item: str) -> Answer:
+        key = _KEYS.get(self._kind, "id")
+        seen = next((one for one in self._seen() if one[key] == item), None)
+        if seen is None:
+            raise self._missing(item)
+        return Answer(200, {self._single: listing.select(request, seen)})
+
+    def _missing(self, item: str) -> Exception:
+        if self._kind == "security-groups":
             self._groups.get(item)
-        if kind == "security-group-rules":
+        if self._kind == "security-group-rules":
             self._groups.get_rule(item)
-        if kind == "extensions":
-            return error_page()
-        name = "QoS policy" if kind == "qos/policies" else kind[:-1].title()
+        if self._kind == "extensions":
+            return error_page(f"Extension with alias {item} does not exist")
+        if self._kind == "network-ip-availabilities" and item in self._state.networks:
+            return hidden_fault()
+        name = _CALLED.get(self._kind, self._single.title())
         text = f"{name} {item} could not be found."
         return neutron_fault(404, name.title().replace(" ", "") + "NotFound", text)
 
-    def _post(self, request: Request, kind: str, _: str) -> Answer:
-        if kind not in self._creators:
-            raise _nothing()
-        plural, single = _NAMES[kind]
-        create = self._creators[kind]
-        bodies = attributes.many(request.body, single)
+    def _body(self, body: Json) -> Json:
+        unknown = sorted(self._unknown & set(body))
+        if unknown:
+            attributes.refuse_unknown(body, set(body) - set(unknown))
+        return body
+
+    def _post(self, request: Request, _: str) -> Answer:
+        creators: dict[str, Callable[[Sequence[Json]], list[Json]]] = {
+            "networks": self._networks.create,
+            "subnets": self._networks.create_subnets,
+            "ports": self._ports.create,
+            "security-groups": lambda bodies: [self._groups.create(b) for b in bodies],
+            "security-group-rules": self._groups.create_rules,
+        }
+        if self._kind not in creators:
+            raise hidden_fault()
+        create = creators[self._kind]
+        bodies = attributes.many(request.body, self._single)
         if bodies is not None:
-            made = create(bodies)
-            return Answer(201, {plural: [self._shown(kind, one) for one in made]})
-        (one,) = create([attributes.require(request.body, single)])
-        return Answer(201, {single: self._shown(kind, one)})
+            made = create([self._body(body) for body in bodies])
+            return Answer(201, {self._plural: [self._made(one) for one in made]})
+        (one,) = create([self._body(attributes.require(request.body, self._single))])
+        return Answer(201, {self._single: self._made(one)})
 
-    def _put(self, request: Request, kind: str, item: str) -> Answer:
+    def _put(self, request: Request, item: str) -> Answer:
         changes = {"ports": self._ports.update, "security-groups": self._groups.update}
-        if kind not in changes:
-            raise _nothing()
-        single = _NAMES[kind][1]
-        body = attributes.require(request.body, single)
-        changed = changes[kind](item, body, _revision(request))
-        return Answer(200, {single: self._shown(kind, changed)})
+        if self._kind not in changes:
+            raise hidden_fault()
+        self._authorize("update", item)
+        body = self._body(attributes.require(request.body, self._single))
+        changed = changes[self._kind](item, body, _revision(request))
+        return Answer(200, {self._single: self._made(changed)})
 
-    def _delete(self, request: Request, kind: str, item: str) -> Answer:
-        if kind == "ports":
+    def _delete(self, request: Request, item: str) -> Answer:
+        self._authorize("delete", item)
+        if self._kind == "ports":
             self._ports.delete(item, _revision(request))
-        elif kind == "security-groups":
+        elif self._kind == "networks":
+            self._networks.delete(item)
+        elif self._kind == "security-groups":
             self._groups.delete(item, _revision(request))
-        elif kind == "security-group-rules":
+        elif self._kind == "security-group-rules":
             self._groups.delete_rule(item)
         else:
-            raise _nothing()
+            raise hidden_fault()
         return Answer(204)
 
-    def _shown(self, kind: str, resource: Json) -> Json:
+    def _authorize(self, verb: str, item: str) -> None:
+        """Refuse members of other projects; the service may change what it sees."""
+        if self._caller == SERVICE:
+            return
+        found = next((one for one in self._seen() if one.get("id") == item), None)
+        if found is None:
+            raise self._missing(item)
+        if found["project_id"] != self._caller:
+            raise forbidden(f"rule:{verb}_{self._single}")
+
+    def _made(self, resource: Json) -> Json:
         shows: dict[str, Callable[[Json], Json]] = {
             "ports": ports.show,
             "security-groups": self._groups.show,
-            "security-group-rules": dict,
         }
-        return _visible(shows[kind](resource))
-
-
-def _nothing() -> Exception:
-    text = "The resource could not be found."
-    return neutron_fault(404, "HTTPNotFound", text)
-
-
-def _visible(resource: Json) -> Json:
-    """Hide what Neutron's policy hides of other projects' resources."""
-    hidden = set() if resource.get("project_id", SERVICE) == SERVICE else {"tags"}
-    return {name: value for name, value in resource.items() if name not in hidden}
+        return self._shown(shows.get(self._kind, dict)(resource))
 
 
 def _revision(request: Request) -> int | None:
     text = request.headers.get("If-Match") or ""
     found = re.search(r"revision_number=(\d+)", text)
     return int(found[1]) if found else None
-
-
-def _extension(alias: str) -> dict[str, Any]:
-    return {
-        "alias": alias,
-        "name": alias,
-        "description": "",
-        "updated": "2020-01-01T00:00:00-00:00",
-        "links": [],
-    }
 
 
 def _versions(root: str) -> Json:

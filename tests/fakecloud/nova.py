@@ -175,7 +175,8 @@ class Nova:
         if port["device_id"]:
             text = f"Port {port_id} is still in use."
             raise nova_fault(409, "conflictingRequest", text)
-        if port["dns_name"] not in ("", server.name):
+        named = "dns-integration" not in self._state.missing
+        if named and port["dns_name"] not in ("", server.name):
             raise _internal("PortNotUsableDNS_Remote")
         ports.bind(port, server)
         # A port can lose its device in Neutron while a guest still has it.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import re
 import uuid
@@ -18,6 +17,8 @@ from tests.fakecloud.state import (
     Server,
     State,
     check_revision,
+    copied,
+    forbidden,
     neutron_fault,
     now,
 )
@@ -70,7 +71,7 @@ def not_found(port_id: str) -> Exception:
 
 def bind(port: Json, server: Server) -> None:
     """Make a port a server's, as Nova and the agent do in several updates."""
-    port.update(copy.deepcopy(_BOUND))
+    port.update(copied(_BOUND))
     port["device_id"] = server.id
     port["device_owner"] = "compute:nova"
     port["dns_name"] = server.name
@@ -80,7 +81,7 @@ def bind(port: Json, server: Server) -> None:
 
 def unbind(port: Json) -> None:
     """Take a port from its server."""
-    port.update(copy.deepcopy(_UNBOUND))
+    port.update(copied(_UNBOUND))
     port["device_id"] = port["device_owner"] = port["dns_name"] = ""
     port["status"] = "DOWN"
     _revise(port)
@@ -88,7 +89,7 @@ def unbind(port: Json) -> None:
 
 def show(port: Json) -> Json:
     """Return a port as the API shows it, with what follows from its addresses."""
-    shown = copy.deepcopy(port)
+    shown: Json = copied(port)
     shown["tenant_id"] = port["project_id"]
     shown["dns_assignment"] = []
     for ip in port["fixed_ips"]:
@@ -100,23 +101,28 @@ def show(port: Json) -> Json:
 
 
 class Ports:
-    """The operations on ports."""
+    """The operations on ports.
 
-    def __init__(self, state: State) -> None:
+    :param caller: the project whose user asks
+    """
+
+    def __init__(self, state: State, caller: str = SERVICE) -> None:
         self._state = state
-        self._groups = Groups(state)
+        self._caller = caller
+        self._groups = Groups(state, caller)
 
     def create(self, bodies: Sequence[Json]) -> list[Json]:
         """Make ports, all or none."""
         wanted = [attributes.port_to_make(body) for body in bodies]
         for one in wanted:
-            one["project_id"] = one.get("project_id", one.get("tenant_id", SERVICE))
-            owner = one["project_id"]
+            owner: str = one.get("project_id") or one.get("tenant_id") or self._caller
+            one["project_id"] = owner
             present = [
                 p for p in self._state.ports.values() if p["project_id"] == owner
             ]
             self._state.check_quota("port", owner, len(present), len(wanted))
-            _authorize(one, one["project_id"], "create_port")
+            if one.get("qos_policy_id"):
+                self._authorize_policy(owner, "create_port")
         made: list[Json] = []
         try:
             for one in wanted:
@@ -137,7 +143,7 @@ class Ports:
             raise neutron_fault(404, "NetworkNotFound", text)
         # Addresses, groups and pairs follow.
         given = {name: value for name, value in wanted.items() if name in _NEW}
-        port = copy.deepcopy(_NEW) | given
+        port: Json = copied(_NEW) | given
         port["id"] = str(uuid.uuid4())
         port["created_at"] = port["updated_at"] = now()
         port["network_id"] = network_id
@@ -152,7 +158,9 @@ class Ports:
         owner = port["project_id"]
         self._check_policy(port["qos_policy_id"])
         groups = wanted.get("security_groups")
-        if groups is None:
+        if "security-group" in self._state.missing:
+            groups = []
+        elif groups is None:
             groups = [self._groups.default(owner)["id"]]
         self._groups.check(groups, owner)
         port["security_groups"] = sorted(groups)
@@ -162,33 +170,40 @@ class Ports:
         """Change a port, or leave it as it is if anything is refused."""
         wanted = attributes.port_to_change(body)
         port = self.get(port_id)
-        _authorize(wanted, port["project_id"], "update_port")
-        before = copy.deepcopy(port)
-        try:
-            self._change(port, wanted)
-            check_revision(before, revision)
-        except BaseException:
-            port.clear()
-            port.update(before)
-            raise
-        # Neutron writes address pairs anew even if they are the same.
-        if port != before or wanted.get("allowed_address_pairs"):
+        if "qos_policy_id" in wanted:
+            self._authorize_policy(port["project_id"], "update_port")
+        self._check(port, wanted)
+        check_revision(port, revision)
+        before = copied(port)
+        self._change(port, wanted)
+        # Neutron writes address pairs and a policy anew even if they are the same.
+        anew = wanted.get("allowed_address_pairs") or wanted.get("qos_policy_id")
+        if port != before or anew:
             _revise(port)
         return port
 
-    def _change(self, port: Json, wanted: Json) -> None:
-        wanted = dict(wanted)
+    def _check(self, port: Json, wanted: Json) -> None:
+        """Refuse what does not depend on a port's revision."""
         if wanted.get("mac_address", port["mac_address"]) != port["mac_address"]:
             self._check_mac(port, wanted["mac_address"])
+        addresses.check(self._state, port, wanted.get("fixed_ips", []))
+        self._check_policy(wanted.get("qos_policy_id"))
+        # Only the creation of a port looks at whose groups they are.
+        self._groups.check(wanted.get("security_groups", []), None)
+
+    def _change(self, port: Json, wanted: Json) -> None:
+        wanted = dict(wanted)
         if "fixed_ips" in wanted:
             addresses.change(self._state, port, wanted.pop("fixed_ips"))
-        self._check_policy(wanted.get("qos_policy_id"))
         if "security_groups" in wanted:
-            # Only the creation of a port looks at whose groups they are.
-            self._groups.check(wanted["security_groups"], None)
             wanted["security_groups"] = sorted(wanted["security_groups"])
         if "allowed_address_pairs" in wanted:
             wanted["allowed_address_pairs"] = _pairs(port, wanted)
+        up = wanted.get("admin_state_up", port["admin_state_up"])
+        if up != port["admin_state_up"] and port["binding:host_id"]:
+            # The agent takes a moment for it, and says so by another update.
+            port["status"] = "ACTIVE" if up else "DOWN"
+            _revise(port)
         port.update(wanted)
 
     def delete(self, port_id: str, revision: int | None) -> None:
@@ -205,6 +220,10 @@ class Ports:
         if port is None:
             raise not_found(port_id)
         return port
+
+    def _authorize_policy(self, owner: str, rule: str) -> None:
+        if owner != self._caller:
+            raise forbidden(f"(rule:{rule} and rule:{rule}:qos_policy_id)")
 
     def _check_mac(self, port: Json, mac: str) -> None:
         if mac in self._macs(port["network_id"]):
@@ -227,12 +246,6 @@ class Ports:
         if policy_id is not None and policy_id not in self._state.policies:
             text = f"QoS policy {policy_id} could not be found."
             raise neutron_fault(404, "QosPolicyNotFound", text)
-
-
-def _authorize(wanted: Json, project_id: str, rule: str) -> None:
-    if wanted.get("qos_policy_id") and project_id != SERVICE:
-        text = f"(rule:{rule} and rule:{rule}:qos_policy_id) is disallowed by policy"
-        raise neutron_fault(403, "PolicyNotAuthorized", text)
 
 
 def _pairs(port: Json, wanted: Json) -> list[Json]:

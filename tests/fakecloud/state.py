@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import secrets
@@ -17,6 +16,8 @@ Json = dict[str, Any]
 
 USER = "networker"
 PASSWORD = "fake"
+#: The users, and the projects in which they work.
+USERS = {USER: "service", "demo": "demo"}
 DOMAIN = "lab.internal."
 _SPACE = uuid.UUID("6e774b7a-3d0e-4c55-8a3f-6b2f3f7b0c11")
 
@@ -26,13 +27,25 @@ def known_id(kind: str, name: str) -> str:
     return str(uuid.uuid5(_SPACE, f"{kind} {name}"))
 
 
-SERVICE = uuid.UUID(known_id("project", "service")).hex
-DEMO = uuid.UUID(known_id("project", "demo")).hex
+def project_id(name: str) -> str:
+    """Return the id of a project."""
+    return uuid.UUID(known_id("project", name)).hex
+
+
+SERVICE = project_id("service")
+DEMO = project_id("demo")
 
 
 def now() -> str:
     """Return the time as the APIs write it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of what an API shows, much faster than the standard library."""
+    if isinstance(value, dict):
+        return {name: copied(one) for name, one in value.items()}
+    return [copied(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +110,7 @@ def nova_fault(status: int, kind: str, message: str) -> Fault:
     return Fault(Answer(status, {kind: {"code": status, "message": message}}))
 
 
-def error_page() -> Fault:
+def error_page(why: str = "") -> Fault:
     """Return what paths that nobody serves are answered with."""
     title = "404 Not Found"
     text = "The resource could not be found.<br /><br />"
@@ -105,9 +118,20 @@ def error_page() -> Fault:
         Answer(
             404,
             f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n"
-            f"  <h1>{title}</h1>\n  {text}\n\n\n\n </body>\n</html>",
+            f"  <h1>{title}</h1>\n  {text}\n{why}\n\n\n </body>\n</html>",
         )
     )
+
+
+def hidden_fault() -> Fault:
+    """Return what Neutron answers where there is nothing, or nothing for this user."""
+    return neutron_fault(404, "HTTPNotFound", "The resource could not be found.")
+
+
+def forbidden(rule: str) -> Fault:
+    """Return what Neutron answers to what its policy does not allow."""
+    text = f"{rule} is disallowed by policy"
+    return neutron_fault(403, "PolicyNotAuthorized", text)
 
 
 @dataclasses.dataclass
@@ -124,15 +148,13 @@ class Server:
     created: str = dataclasses.field(default_factory=now)
 
 
-#: What requests change.
-_RESOURCES = ("ports", "groups", "rules", "servers")
-
-
 @dataclasses.dataclass
 class State:
     """Everything that exists in a fake cloud; whoever looks or changes holds the lock.
 
+    :param tokens: the projects for which they are valid
     :param quotas: how many of a resource, such as ``port``, each project may have
+    :param missing: extensions that this Neutron does not have
     """
 
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
@@ -143,25 +165,33 @@ class State:
     rules: dict[str, Json] = dataclasses.field(default_factory=dict)
     policies: dict[str, Json] = dataclasses.field(default_factory=dict)
     servers: dict[str, Server] = dataclasses.field(default_factory=dict)
-    tokens: set[str] = dataclasses.field(default_factory=set)
+    tokens: dict[str, str] = dataclasses.field(default_factory=dict)
     quotas: dict[str, int] = dataclasses.field(default_factory=dict)
+    missing: set[str] = dataclasses.field(default_factory=set)
 
     def copy(self) -> State:
-        """Return a state of its own with the same resources."""
-        made = State()
-        for name in _RESOURCES:
-            setattr(made, name, copy.deepcopy(getattr(self, name)))
-        return made
+        """Return a state of its own with the same resources that drivers change."""
+        servers = {
+            server.id: dataclasses.replace(server, port_ids=[*server.port_ids])
+            for server in self.servers.values()
+        }
+        return State(
+            ports=copied(self.ports),
+            groups=copied(self.groups),
+            rules=copied(self.rules),
+            servers=servers,
+        )
 
     def become(self, other: State) -> None:
-        """Take over the resources of another state."""
-        for name in _RESOURCES:
-            setattr(self, name, getattr(other, name))
+        """Take over the resources of another state that drivers change."""
+        self.ports, self.groups, self.rules = other.ports, other.groups, other.rules
+        self.servers = other.servers
 
-    def authenticate(self, request: Request) -> None:
-        """Refuse a request without a valid token."""
-        if request.headers.get("X-Auth-Token") in self.tokens:
-            return
+    def authenticate(self, request: Request) -> str:
+        """Return the project for which a request's token is valid, or refuse it."""
+        owner = self.tokens.get(request.headers.get("X-Auth-Token", ""))
+        if owner:
+            return owner
         error = {
             "code": 401,
             "title": "Unauthorized",
@@ -171,10 +201,10 @@ class State:
         headers = {"WWW-Authenticate": f'Keystone uri="{uri}"'}
         raise Fault(Answer(401, {"error": error}, headers))
 
-    def issue_token(self) -> str:
-        """Return a new token."""
+    def issue_token(self, project_id: str) -> str:
+        """Return a new token for a project."""
         token = secrets.token_urlsafe(48)
-        self.tokens.add(token)
+        self.tokens[token] = project_id
         return token
 
     def check_quota(self, kind: str, project_id: str, present: int, more: int) -> None:

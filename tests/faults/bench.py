@@ -81,7 +81,9 @@ def benches(directory: pathlib.Path, count: int) -> Iterator[list[Bench]]:
         clouds = [stack.enter_context(FakeCloud(0.0)) for _ in range(count)]
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         named = {
-            f"fake-{n}": c.clouds()["clouds"]["fake"] for n, c in enumerate(clouds)
+            name.replace("fake", f"fake-{n}"): known
+            for n, cloud in enumerate(clouds)
+            for name, known in cloud.clouds()["clouds"].items()
         }
         path = directory / "clouds.yaml"
         path.write_text(yaml.safe_dump({"clouds": named}))

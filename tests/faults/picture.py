@@ -18,7 +18,6 @@ _PLAIN = (
     "network_id",
     "project_id",
     "device_id",
-    "device_owner",
     "admin_state_up",
     "mac_address",
     "dns_name",
@@ -56,6 +55,8 @@ def _port(state: State, port: Json) -> Json:
     description = port["description"]
     groups = [state.groups[i]["name"] for i in port["security_groups"]]
     return {name: port[name] for name in _PLAIN} | {
+        # Nova leaves a port that it has detached without an owner, whatever was there.
+        "device_owner": port["device_owner"] if port["device_id"] else "",
         "security_groups": sorted(groups),
         "fixed_ips": sorted(ip["subnet_id"] for ip in mine),
         "pairs": sorted(_holders(state, port)),

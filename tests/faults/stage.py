@@ -7,7 +7,7 @@ import difflib
 
 from networker import exceptions
 from tests.faults.bench import Bench
-from tests.faults.scenarios import Maker
+from tests.faults.scene import Maker
 
 
 class Stage:

@@ -8,7 +8,8 @@ import contextlib
 import pytest
 
 from tests.faults.bench import Bench, benches
-from tests.faults.scenarios import SCENES, Maker
+from tests.faults.scenarios import SCENES
+from tests.faults.scene import Maker
 from tests.faults.stage import Stage
 from tests.faults.wire import Fault, Killed
 

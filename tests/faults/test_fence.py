@@ -43,18 +43,18 @@ def test_the_late_copy_changes_nothing(bench, make):
 def test_the_sandbox_is_fenced_too(tmp_path):
     """Nor does the sandbox change, whose methods are one transaction."""
     driver = SandboxDriver(kit.configuration(tmp_path / "sandbox.sqlite"))
-    (network,) = [n for n in driver.networks() if n.name == "vip-net"]
-    before = driver.tables()
+    (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
+    before = driver.backdoor.tables()
     lb = LoadBalancer(id="lb", vip=VIP(network_id=network.id))
     with overtaken().entered(), pytest.raises(WorkerError, match="another one"):
         driver.allocate_vip(lb)
-    assert driver.tables() == before
+    assert driver.backdoor.tables() == before
 
 
 def test_a_young_request_is_not_asked_about(tmp_path):
     """The broker is asked only for requests that could be another worker's."""
     driver = SandboxDriver(kit.configuration(tmp_path / "sandbox.sqlite"))
-    (network,) = [n for n in driver.networks() if n.name == "vip-net"]
+    (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
     asked: list[bool] = []
 
     def lease() -> bool:

@@ -12,7 +12,8 @@ import os
 import pytest
 
 from tests.faults.bench import Bench, benches
-from tests.faults.scenarios import PRINCIPAL, SCENES, Maker
+from tests.faults.scenarios import PRINCIPAL, SCENES
+from tests.faults.scene import Maker
 from tests.faults.stage import Stage, difference
 from tests.faults.turns import Outcome, at_once
 from tests.faults.wire import Fault

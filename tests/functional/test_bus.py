@@ -18,6 +18,8 @@ from networker.drivers import base
 from networker.models import VIP, Amphora, LoadBalancer, Port
 from networker.rpc import contract
 from networker.rpc.bus import Bus, _Request
+from networker.rpc.dispatcher import Dispatcher
+from networker.rpc.tokens import Tokens
 from networker.testing import kit
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
@@ -110,8 +112,9 @@ def test_defaults_are_the_workers(serve):
     ("call", "error"),
     [
         (lambda c: c.get_port(), TypeError),
-        (lambda c: c.get_port("a", "b"), TypeError),
+        (lambda c: c.get_port("a", None, "c"), TypeError),
         (lambda c: c.get_port(colour="blue"), TypeError),
+        (lambda c: c.get_port("a", "b"), exceptions.InvalidRequest),
         (lambda c: c.get_port(5), exceptions.InvalidRequest),
         (lambda c: c.get_port(None), exceptions.InvalidRequest),
         (lambda c: c.get_port(object()), exceptions.InvalidRequest),
@@ -210,7 +213,7 @@ def test_a_request_that_comes_too_late_is_not_started(serve):
     """A worker answers an expired request without running it."""
     _, calls, conf = serve()
     bus = Bus(conf)
-    prepared = bus._prepare("get_port", timeout=5)
+    prepared = bus._prepare("1.0", timeout=5)
     late = Context(deadline=time.time() - 1).to_wire()
     answer = prepared.call(late, "get_port", port_id="p")
     assert answer["error"]["kinds"][0] == "CallTimeout"
@@ -228,7 +231,7 @@ def test_a_caller_with_another_clock(serve, ahead):
         left.append(current.deadline - time.time())
 
     _, _, conf = serve(unplug_network=look)
-    prepared = Bus(conf)._prepare("unplug_network", timeout=5)
+    prepared = Bus(conf)._prepare("1.0", timeout=5)
     sent = time.time() + ahead
     context = Context(sent=sent, deadline=sent + 60).to_wire()
     prepared.call(context, "unplug_network", compute_id="c", network_id="n")
@@ -310,15 +313,14 @@ def test_older_workers_are_told_from_broken_ones(serve):
 
     for send in (newer, other):
         with pytest.raises(exceptions.UnsupportedVersion):
-            bus._try(_Request("get_port", send, 5, time.monotonic() + 5))
+            bus._try(_Request("get_port", send, 5, time.monotonic() + 5, "1.99"))
 
 
 def test_only_the_interface_is_reachable(serve):
     """The server offers no method besides the interface's."""
     driver, _ = echo()
-    from networker.rpc.dispatcher import Dispatcher
-
-    endpoint = Dispatcher(driver).endpoint()
+    _, _, conf = serve()
+    endpoint = Dispatcher(driver, Tokens(conf)).endpoint()
     exposed = {n for n in dir(endpoint) if getattr(getattr(endpoint, n), "exposed", 0)}
     assert exposed == set(base.operations())
 
@@ -338,7 +340,7 @@ def test_works_over_kombus_memory_transport(tmp_path):
     conf.set_override("transport_url", "kombu+memory:////")
     driver = kit.FallibleSandbox(conf)
     with kit.served(conf, driver) as client:
-        (network,) = [n for n in driver.networks() if n.name == "vip-net"]
+        (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
         assert client.get_network(str(network.id)) == network
         with pytest.raises(exceptions.PortNotFound):
             client.get_port(NOWHERE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_help_teaches(run):
 
 def test_a_model_is_a_table_or_json(run, sandbox):
     """A look-up prints fields, in whatever format is wanted."""
-    (network,) = [n for n in sandbox.networks() if n.name == "vip-net"]
+    (network,) = [n for n in sandbox.backdoor.networks() if n.name == "vip-net"]
     code, out, _ = run("call", "get_network", "--network-id", network.id)
     assert code == 0
     assert "| mtu" in out
@@ -65,26 +66,68 @@ def test_a_model_is_a_table_or_json(run, sandbox):
 
 def test_models_are_given_as_json_or_in_a_file(run, sandbox, tmp_path):
     """A VIP is allocated from a file and deallocated with JSON."""
-    (network,) = [n for n in sandbox.networks() if n.name == "vip-net"]
+    (network,) = [n for n in sandbox.backdoor.networks() if n.name == "vip-net"]
     lb = {"id": "lb-1", "vip": {"network_id": network.id}}
     (tmp_path / "lb.json").write_text(json.dumps(lb))
     path = f"@{tmp_path / 'lb.json'}"
     code, out, _ = run("call", "allocate_vip", "--load-balancer", path, "-f", "json")
     vip = json.loads(out)
     assert code == 0
-    assert sandbox.ports(id=vip["port_id"])
+    assert sandbox.backdoor.ports(id=vip["port_id"])
     code, out, _ = run("call", "deallocate_vip", "--vip", json.dumps(vip))
     assert (code, out) == (0, "")
-    assert not sandbox.ports(id=vip["port_id"])
+    assert not sandbox.backdoor.ports(id=vip["port_id"])
 
 
 def test_rows_are_a_table(run, sandbox):
     """A list prints a row for each result."""
-    compute_id = sandbox.servers()["amphora-0"]
+    compute_id = sandbox.backdoor.servers()["amphora-0"]
     code, out, _ = run("call", "get_plugged_networks", "--compute-id", compute_id)
     assert code == 0
     assert "fixed_ips" in out
     assert "10.90.0.1" in out
+
+
+def test_what_is_no_text_is_json(run, sandbox):
+    """Lists and booleans are given as JSON; what is left out is None."""
+    (network,) = [n for n in sandbox.backdoor.networks() if n.name == "vip-net"]
+    flags = ["--fixed-ips", json.dumps([{"subnet_id": network.subnets[0]}])]
+    flags += ["--admin-state-up", "false", "--network-id", network.id, "-f", "json"]
+    code, out, _ = run("call", "create_port", *flags)
+    port = json.loads(out)
+    assert code == 0
+    assert port["admin_state_up"] is False
+    assert [ip["subnet_id"] for ip in port["fixed_ips"]] == network.subnets[:1]
+    assert run("call", "apply_qos_on_port", "--port-id", port["id"])[0] == 0
+    code, out, _ = run("call", "create_port", *flags, "--secondary-ips", "[5]")
+    assert (code, out) == (2, "")
+
+
+def test_plain_results_and_those_with_keys(run, sandbox):
+    """A boolean is a result of its own, and what has keys a row for each."""
+    code, out, _ = run("call", "qos_enabled", "-f", "json")
+    assert (code, json.loads(out)) == (0, {"result": True})
+    server = sandbox.backdoor.servers()["amphora-0"]
+    (network,) = [n for n in sandbox.backdoor.networks() if n.name == "vip-net"]
+    amphorae = [{"id": "a-1", "compute_id": server, "status": "ALLOCATED"}]
+    lb: dict[str, Any] = {
+        "id": "lb-1",
+        "amphorae": amphorae,
+        "vip": {"network_id": network.id},
+    }
+
+    def call(method, *more):
+        return json.loads(
+            run("call", method, "--load-balancer", json.dumps(lb), *more, "-f", "json")[
+                1
+            ]
+        )
+
+    lb["vip"] = call("allocate_vip")
+    lb["amphorae"] = call("plug_vip", "--vip", json.dumps(lb["vip"]))
+    (row,) = call("get_network_configs")
+    assert row["key"] == "a-1"
+    assert row["vip_port"]["id"] == lb["vip"]["port_id"]
 
 
 @pytest.mark.parametrize(
@@ -189,8 +232,8 @@ def test_sandbox_show(run, sandbox):
     """Every kind of thing in the sandbox can be seen."""
     code, out, _ = run("sandbox", "show", "servers", "-f", "json")
     assert code == 0
-    assert {row["name"] for row in json.loads(out)} == set(sandbox.servers())
-    for kind in ("networks", "subnets", "ports", "security_groups"):
+    assert {row["name"] for row in json.loads(out)} == set(sandbox.backdoor.servers())
+    for kind in ("networks", "subnets", "ports", "security_groups", "qos_policies"):
         code, out, _ = run("sandbox", "show", kind)
         assert code == 0
 

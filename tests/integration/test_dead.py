@@ -325,7 +325,7 @@ def test_from_the_topic_and_back(config, topic, channel, bury, run, listed):
     assert "no worker listens" in err
     assert json.loads(out)["workers"] == 0
     driver = SandboxDriver(processes.configuration(config))
-    (network,) = [n for n in driver.networks() if n.name == "vip-net"]
+    (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
     lb = {"id": "lb-1", "vip": {"network_id": network.id}}
     with processes.serving(config):
         code, out, err = run("status", "-f", "json")
@@ -344,6 +344,6 @@ def test_from_the_topic_and_back(config, topic, channel, bury, run, listed):
         bury(envelope("op-1", "allocate_vip", load_balancer=lb))
         listed(2)
         assert run("dead", "replay", "op-1")[0] == 0
-        eventually(lambda: driver.ports(name="octavia-lb-lb-1"))
+        eventually(lambda: driver.backdoor.ports(name="octavia-lb-lb-1"))
         assert run("dead", "drop", "--all", "--yes")[0] == 0
         assert run("status")[0] == 0

@@ -117,7 +117,7 @@ def eventually(condition):
 
 
 def vip_of(driver, lb_id):
-    (network,) = [n for n in driver.networks() if n.name == "vip-net"]
+    (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
     return LoadBalancer(id=lb_id, vip=VIP(network_id=network.id))
 
 
@@ -136,7 +136,7 @@ def test_what_workers_tell_of_casts(configured):
         with rpc.outcomes(conf, timeout=5) as told:
             found = {outcome.operation_id: outcome for outcome in told}
     assert found.keys() == {good, bad}
-    (port,) = driver.ports(name="octavia-lb-lb-1")
+    (port,) = driver.backdoor.ports(name="octavia-lb-lb-1")
     assert isinstance(found[good].result, VIP)
     assert found[good].result.port_id == port.id
     assert found[good].error is None
@@ -261,7 +261,7 @@ def test_a_worker_that_is_killed(configured):
             outcome = next(iter(told))
     assert outcome.operation_id == operation_id
     assert outcome.error is None
-    assert len(driver.ports(name="octavia-lb-lb-1")) == 1
+    assert len(driver.backdoor.ports(name="octavia-lb-lb-1")) == 1
 
 
 def test_a_worker_that_drains(configured):
@@ -283,13 +283,13 @@ def test_what_cannot_be_told_is_run_again(conf, broker):
         channel.queue_declare(queue_name(conf), durable=False, auto_delete=False)
         with kit.served(conf, driver) as client:
             operation_id = client.cast.allocate_vip(vip_of(driver, "lb-1"))
-            eventually(lambda: driver.ports(name="octavia-lb-lb-1"))
+            eventually(lambda: driver.backdoor.ports(name="octavia-lb-lb-1"))
         topic = conf.networker.topic
         eventually(lambda: channel.queue_declare(topic, passive=True)[1] == 1)
         channel.queue_delete(queue_name(conf))
     with kit.served(conf, driver):
         assert taken(conf) == [operation_id]
-    assert len(driver.ports(name="octavia-lb-lb-1")) == 1
+    assert len(driver.backdoor.ports(name="octavia-lb-lb-1")) == 1
 
 
 def test_a_broker_that_is_restarted(tmp_path):

@@ -78,7 +78,7 @@ def test_nothing_is_lost_while_draining(configured):
     """Casts that are sent while a worker drains are run, by it or by the next one."""
     config = configured(networker={"workers": 1}, sandbox={"latency": 1.0})
     driver = SandboxDriver(processes.configuration(config))
-    (network,) = [n for n in driver.networks() if n.name == "vip-net"]
+    (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
     wanted = {f"octavia-lb-{number}" for number in range(20)}
     with processes.serving(config) as (workers, client):
         idle = threads(workers)
@@ -92,7 +92,9 @@ def test_nothing_is_lost_while_draining(configured):
             assert workers.process.wait(60) == 0
             assert call.result()
         with processes.serving(config):
-            eventually(lambda: wanted <= {port.name for port in driver.ports()})
+            eventually(
+                lambda: wanted <= {port.name for port in driver.backdoor.ports()}
+            )
 
 
 def test_a_killed_process_is_replaced(configured):

@@ -35,6 +35,31 @@ SEED = {
     "update_vip",
 }
 
+OCTAVIA = {
+    "apply_qos_on_port",
+    "create_port",
+    "delete_port",
+    "get_network_by_name",
+    "get_network_configs",
+    "get_network_ip_availability",
+    "get_port_by_name",
+    "get_port_by_net_id_device_id",
+    "get_qos_policy",
+    "get_security_group",
+    "get_security_group_by_id",
+    "get_subnet_by_name",
+    "plug_aap_port",
+    "plug_fixed_ip",
+    "plug_port",
+    "qos_enabled",
+    "sec_grp_enabled",
+    "set_port_admin_state_up",
+    "unplug_aap_port",
+    "unplug_fixed_ip",
+    "update_aap_port_sg",
+    "update_vip_sg",
+}
+
 
 def interface() -> dict[str, typing.Any]:
     """Return the interface as data: methods, fields of models, errors."""
@@ -66,10 +91,17 @@ def test_interface_is_that_of_its_version():
     )
 
 
-def test_all_methods_of_the_seed_are_there():
-    """Version 1.0 is the seed's interface."""
+def test_all_methods_of_the_seed_and_of_octavia_are_there():
+    """Version 1.0 is the seed's interface, and 1.1 what it has become in Octavia."""
     since = {n: m.operation.since for n, m in contract.methods().items()}
     assert {name for name, version in since.items() if version == "1.0"} == SEED
+    assert {name for name, version in since.items() if version == "1.1"} == OCTAVIA
+
+
+def test_octavias_name_for_taking_a_port_down_is_no_method_of_its_own():
+    """It is the same request as set_port_admin_state_up, under another name."""
+    assert "admin_down_port" not in contract.methods()
+    assert callable(base.NetworkDriver.admin_down_port)
 
 
 @pytest.mark.parametrize("method", contract.methods().values(), ids=lambda m: m.name)
@@ -78,9 +110,8 @@ def test_docstrings_say_everything(method):
     doc = method.doc
     for name in method.parameters:
         assert f":param {name}:" in doc
-    assert (":returns:" in doc) == (method.returns is not type(None)) or (
-        method.name in {"get_network", "get_subnet", "get_port"}
-    )
+    told = ":returns:" in doc or doc.startswith("Return ")
+    assert told == (method.returns is not type(None))
     raised = re.findall(r":raises (\w+):", doc)
     assert raised
     assert all(name in codec.known() for name in raised)

@@ -46,8 +46,8 @@ def test_python_is_python(page):
 def test_the_controller_of_the_readme(network, network_driver):
     """The ten lines run, with real ids in place of the dots."""
     (code,) = [c for c in blocks(ROOT / "README.md", "python") if "rpc.connect" in c]
-    networks = {n.name: n for n in network_driver.networks()}
-    server = network_driver.servers()["amphora-0"]
+    networks = {n.name: n for n in network_driver.backdoor.networks()}
+    server = network_driver.backdoor.servers()["amphora-0"]
     _, _, body = code.partition("with rpc.connect(cfg.CONF) as network:\n")
     ids = {
         "7c3a...": "lb-1",
@@ -65,5 +65,7 @@ def test_the_controller_of_the_readme(network, network_driver):
     imports = "from networker.models import VIP, Amphora, LoadBalancer\n"
     names: dict[str, object] = {"network": network}
     exec(imports + "\n".join(lines), names)
-    assert network_driver.ports(name="octavia-lb-vrrp-a1")[0].device_id == server
+    assert (
+        network_driver.backdoor.ports(name="octavia-lb-vrrp-a1")[0].device_id == server
+    )
     assert issubclass(Client, base.NetworkDriver)

@@ -12,67 +12,10 @@ import pytest
 import requests
 
 from tests.fakecloud import FakeCloud, Recorded
+from tests.fakecloud.client import Client, kind
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 MAC = "02:00:5e:00:00:01"
-
-
-class Client:
-    """Sends requests with a token, and keeps what tests need of the contents."""
-
-    def __init__(self, cloud):
-        self.cloud = cloud
-        self.session = requests.Session()
-        self.authenticate()
-        self.networks = self._ids("/networks")
-        self.subnets = self._ids("/subnets")
-        answer = self("GET", "/servers", service="compute/v2.1")
-        self.servers = {s["name"]: s["id"] for s in answer.json()["servers"]}
-
-    def authenticate(self, **wrong):
-        auth = self.cloud.clouds(**wrong)["clouds"]["fake"]["auth"]
-        user = {"name": auth["username"], "password": auth["password"]}
-        user["domain"] = {"id": auth["user_domain_id"]}
-        identity = {"methods": ["password"], "password": {"user": user}}
-        scope = {"project": {"name": auth["project_name"]}}
-        url = f"{auth['auth_url']}/auth/tokens"
-        body = {"auth": {"identity": identity, "scope": scope}}
-        answer = self.session.post(url, json=body)
-        token = answer.headers.get("X-Subject-Token", "")
-        self.session.headers["X-Auth-Token"] = token
-        return answer
-
-    def __call__(self, method, path, body=None, service="network/v2.0", **headers):
-        url = f"{self.cloud.url}/{service}{path}"
-        return self.session.request(method, url, json=body, headers=headers)
-
-    def _ids(self, path):
-        found = self("GET", path).json()[path[1:]]
-        return {one["name"]: one["id"] for one in found}
-
-    def port(self, **wanted):
-        body = {"network_id": self.networks["vip-net"], **wanted}
-        return self("POST", "/ports", {"port": body})
-
-    def made(self, **wanted):
-        return self.port(**wanted).json()["port"]
-
-    def attach(self, port_id, server="amphora-0"):
-        path = f"/servers/{self.servers[server]}/os-interface"
-        body = {"interfaceAttachment": {"port_id": port_id}}
-        return self("POST", path, body, service="compute/v2.1")
-
-    def detach(self, port_id, server="amphora-0"):
-        path = f"/servers/{self.servers[server]}/os-interface/{port_id}"
-        return self("DELETE", path, service="compute/v2.1")
-
-    def device_of(self, port_id):
-        return self("GET", f"/ports/{port_id}").json()["port"]["device_id"]
-
-
-def kind(answer):
-    """Return status and Neutron's name of an error."""
-    return answer.status_code, answer.json()["NeutronError"]["type"]
 
 
 @pytest.fixture
@@ -82,6 +25,14 @@ def client():
         client = Client(cloud)
         yield client
         client.session.close()
+
+
+@pytest.fixture
+def demo(client):
+    """A client of the same cloud for a user of another project."""
+    demo = Client(client.cloud, "fake-demo")
+    yield demo
+    demo.session.close()
 
 
 class TestAccess:
@@ -188,6 +139,17 @@ class TestGroups:
         client("DELETE", f"/ports/{port['id']}")
         assert client("DELETE", path).status_code == 204
 
+    def test_refuses_strangers_groups_for_new_ports_only(self, client, demo):
+        """A port is made with groups of its project, but can be given others later."""
+        body = {"security_group": {"name": "group"}}
+        own = demo("POST", "/security-groups", body).json()["security_group"]["id"]
+        answer = client.port(security_groups=[own])
+        assert kind(answer) == (404, "SecurityGroupNotFound")
+        assert own in answer.json()["NeutronError"]["message"]
+        port_id = client.made()["id"]
+        changed = client.change(port_id, security_groups=[own])
+        assert changed.json()["port"]["security_groups"] == [own]
+
 
 class TestServers:
     def test_detaches_later(self, client):
@@ -201,6 +163,14 @@ class TestServers:
         while client.device_of(port_id) and time.monotonic() < end:
             time.sleep(0.02)
         assert client.device_of(port_id) == ""
+
+    def test_takes_a_port_down_with_its_admin_state(self, client):
+        """An attached port is ACTIVE as long as it is meant to carry traffic."""
+        port_id = client.made()["id"]
+        client.attach(port_id)
+        for up, status in ((False, "DOWN"), (True, "ACTIVE")):
+            port = client.change(port_id, admin_state_up=up).json()["port"]
+            assert port["status"] == status
 
     def test_refuses_a_port_in_use(self, client):
         """A port of one server is 409 for another, and stays where it is."""

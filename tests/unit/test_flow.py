@@ -47,6 +47,23 @@ def failing(error):
     return step(fail, name=f"fail {error!r}")
 
 
+def test_what_is_given_reaches_functions_that_take_anything(flows):
+    """A query of which the filters got lost would select everything."""
+
+    def query(**filters):
+        return filters
+
+    looks = [
+        step(
+            query, name="servers", provides="servers", device_id=["a"], network_id="n"
+        ),
+        step(query, name="known", provides="known", id=["b"]),
+    ]
+    done = flows.run("look", looks)
+    assert done["servers"] == {"device_id": ["a"], "network_id": "n"}
+    assert done["known"] == {"id": ["b"]}
+
+
 def test_results_reach_later_steps(flows):
     """A step takes what it is given, what has its argument's name, and what is bound."""
     done = flows.run(

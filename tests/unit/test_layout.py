@@ -75,6 +75,7 @@ def test_links_lead_to_the_real_folders():
         (["networker.rpc"], ["networker.drivers.sandbox", "networker.drivers.neutron"]),
         (["networker.rpc"], ["networker.drivers.flow", "networker.service"]),
         (["networker.rpc"], ["openstack", "keystoneauth1", "taskflow", "sqlite3"]),
+        (["networker.octavia"], ["networker.drivers", "networker.service"]),
     ],
 )
 def test_import_rule(packages, forbidden):
@@ -103,6 +104,17 @@ def test_only_service_and_tools_join_bus_and_drivers():
     }
     tools = {m for m in joined if within(m, "networker.cli", "networker.testing")}
     assert joined - tools == {"networker.service"}
+
+
+def test_only_its_adapter_knows_octavia():
+    """Octavia is optional: nothing else imports it, nor what does."""
+    known = {
+        module
+        for module, path in modules().items()
+        if any(within(n, "octavia", "networker.octavia") for n in imports(path))
+    }
+    assert known
+    assert all(within(module, "networker.octavia") for module in known)
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -94,17 +94,17 @@ def test_eight_processes_start_on_a_missing_file(tmp_path: Path) -> None:
 
     assert in_processes(8, work) == [0] * 8
     driver = new_driver(tmp_path)
-    assert len(driver.networks()) == 5
-    vips = driver.ports(network_id=VIP_NET)
+    assert len(driver.backdoor.networks()) == 5
+    vips = driver.backdoor.ports(network_id=VIP_NET)
     assert len({port.fixed_ips[0].ip_address for port in vips}) == 8
-    assert len(driver.ports(network_id=MEMBER_NET)) == 1
+    assert len(driver.backdoor.ports(network_id=MEMBER_NET)) == 1
 
 
 def test_eight_threads_start_on_a_missing_file(tmp_path: Path) -> None:
     """It is the same within one process."""
     with ThreadPoolExecutor(8) as pool:
         drivers = list(pool.map(lambda _: new_driver(tmp_path), range(8)))
-    assert [len(driver.ports()) for driver in drivers] == [4] * 8
+    assert [len(driver.backdoor.ports()) for driver in drivers] == [4] * 8
 
 
 def test_a_driver_is_used_on_both_sides_of_a_fork(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_driver_is_used_on_both_sides_of_a_fork(tmp_path: Path) -> None:
 
     assert in_processes(3, work) == [0] * 3
     driver.allocate_vip(balancer("after"))
-    assert len(driver.ports(network_id=VIP_NET)) == 32
+    assert len(driver.backdoor.ports(network_id=VIP_NET)) == 32
 
 
 def test_threads_share_a_driver(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_threads_share_a_driver(tmp_path: Path) -> None:
             pool.map(lambda _: driver.plug_network(SERVERS[1], MEMBER_NET), range(64))
         )
     assert all(interface == found[0] for interface in found)
-    assert len(driver.ports(network_id=MEMBER_NET)) == 1
+    assert len(driver.backdoor.ports(network_id=MEMBER_NET)) == 1
 
 
 def test_pretended_delays_overlap(tmp_path: Path) -> None:
@@ -163,19 +163,19 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     """The second of two amphorae finds no address: group, rules and first port go."""
     driver = new_driver(tmp_path, TINY)
     for _ in range(3):
-        driver.create_port(VIP_NET)
+        driver.backdoor.create_port(VIP_NET)
     lb = balancer("lb", SERVERS[0], SERVERS[1])
     vip = driver.allocate_vip(lb)
-    before = driver.tables()
+    before = driver.backdoor.tables()
     with pytest.raises(exceptions.NoMoreAddresses):
         driver.plug_vip(lb, vip)
-    assert driver.tables() == before
+    assert driver.backdoor.tables() == before
 
 
 def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
     """What a process had not finished is not seen by others, who need not wait."""
     driver = new_driver(tmp_path)
-    before = driver.tables()
+    before = driver.backdoor.tables()
 
     def work(_: int) -> None:
         with driver._database.write() as tx:
@@ -183,9 +183,9 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
             os._exit(9)
 
     assert in_processes(1, work) == [9]
-    driver.create_port(VIP_NET, id="p")
-    driver.delete_port("p")
-    assert driver.tables() == before
+    driver.backdoor.create_port(VIP_NET, id="p")
+    driver.backdoor.delete_port("p")
+    assert driver.backdoor.tables() == before
 
 
 def test_readers_and_writers_do_not_wait_for_each_other(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_readers_and_writers_do_not_wait_for_each_other(tmp_path: Path) -> None:
     with driver._database.read() as tx:
         count = "SELECT count(*) FROM ports"
         before = tx.execute(count).fetchone()[0]
-        driver.create_port(VIP_NET)
+        driver.backdoor.create_port(VIP_NET)
         assert tx.execute(count).fetchone()[0] == before
-    assert len(driver.ports()) == before + 1
+    assert len(driver.backdoor.ports()) == before + 1
 
 
 def test_an_ipv6_subnet_is_no_list(tmp_path: Path) -> None:
@@ -243,10 +243,21 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+def test_a_sandbox_of_an_older_version_is_left_alone(tmp_path: Path) -> None:
+    """Its tables are not what this version expects, and the error says so."""
+    new_driver(tmp_path)
+    path = tmp_path / "net.sqlite"
+    with sqlite3.connect(path) as older:
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    with pytest.raises(SandboxError, match=r"net\.sqlite: .* of this version"):
+        new_driver(tmp_path)
+
+
 def test_an_empty_file_becomes_a_sandbox(tmp_path: Path) -> None:
     """A file that somebody touched is as good as none."""
     (tmp_path / "net.sqlite").touch()
-    assert len(new_driver(tmp_path).networks()) == 5
+    assert len(new_driver(tmp_path).backdoor.networks()) == 5
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -260,12 +271,13 @@ def test_the_whole_state_is_plain(tmp_path: Path) -> None:
     driver = new_driver(tmp_path)
     lb = balancer("lb", SERVERS[0])
     driver.plug_vip(lb, driver.allocate_vip(lb))
-    tables = json.loads(json.dumps(driver.tables()))
+    tables = json.loads(json.dumps(driver.backdoor.tables()))
     counts = {kind: len(rows) for kind, rows in tables.items()}
     assert counts == {
         "networks": 5,
         "subnets": 7,
         "servers": 4,
+        "qos_policies": 1,
         "ports": 6,
         "security_groups": 1,
     }

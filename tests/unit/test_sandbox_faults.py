@@ -12,7 +12,7 @@ import pytest
 from networker.context import Context
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.exceptions import CloudUnavailable
-from networker.models import VIP
+from networker.models import VIP, Subnet
 from networker.testing import kit
 from tests.contract.world import twice_at_once
 from tests.contract.worlds import SandboxWorld
@@ -84,7 +84,8 @@ def test_a_killed_process_leaves_whole_calls(database, driver, world):
 def calls(driver, lb):
     """Return calls that make something, each with what comes before it."""
     server = lb.amphorae[0]
-    network = SandboxWorld(driver).member_network_ids[0]
+    world = SandboxWorld(driver)
+    network = world.member_network_ids[0]
 
     def allocated():
         lb.vip = driver.allocate_vip(lb)
@@ -92,6 +93,10 @@ def calls(driver, lb):
     def plugged():
         driver.plug_vip(lb, lb.vip)
 
+    def secured():
+        driver.update_vip_sg(lb, lb.vip)
+
+    subnet = Subnet(id=world.vip_subnet_id, network_id=world.vip_network_id)
     return {
         "allocate_vip": ([], allocated),
         "plug_vip": ([allocated], plugged),
@@ -101,6 +106,32 @@ def calls(driver, lb):
             [allocated, plugged],
             lambda: driver.failover_preparation(server),
         ),
+        "update_vip_sg": ([allocated], secured),
+        "update_aap_port_sg": (
+            [allocated, plugged, lambda: _clear(driver, lb)],
+            lambda: driver.update_aap_port_sg(lb, lb.amphorae[0], lb.vip),
+        ),
+        "plug_aap_port": (
+            [allocated, secured],
+            lambda: driver.plug_aap_port(lb, lb.vip, server, subnet),
+        ),
+        "create_port": ([], lambda: driver.create_port(network, name="one")),
+        "plug_port": (
+            [allocated, lambda: driver.create_port(network, name="one")],
+            lambda: driver.plug_port(server, driver.get_port_by_name("one")),
+        ),
+        "plug_fixed_ip": (
+            [allocated],
+            lambda: driver.plug_fixed_ip(lb.vip.port_id, world.vip_subnet6_id),
+        ),
+        "set_port_admin_state_up": (
+            [allocated],
+            lambda: driver.set_port_admin_state_up(lb.vip.port_id, True),
+        ),
+        "apply_qos_on_port": (
+            [allocated],
+            lambda: driver.apply_qos_on_port(world.qos_policy_id, lb.vip.port_id),
+        ),
     }
 
 
@@ -109,12 +140,27 @@ def _update(driver, lb):
     driver.update_vip(lb)
 
 
+def _clear(driver, lb):
+    lb.amphorae = driver.plug_vip(lb, lb.vip)
+    group_id = driver.get_security_group(f"lb-{lb.id}").id
+    driver.backdoor.delete_security_group(group_id)
+    driver.update_vip_sg(lb, lb.vip)
+
+
 METHODS = (
     "allocate_vip",
     "plug_vip",
     "update_vip",
     "plug_network",
     "failover_preparation",
+    "update_vip_sg",
+    "update_aap_port_sg",
+    "plug_aap_port",
+    "create_port",
+    "plug_port",
+    "plug_fixed_ip",
+    "set_port_admin_state_up",
+    "apply_qos_on_port",
 )
 
 

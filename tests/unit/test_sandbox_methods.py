@@ -27,13 +27,13 @@ def _driver(tmp_path: Path) -> SandboxDriver:
 
 
 def management(driver: SandboxDriver, server: str) -> str:
-    (port,) = driver.ports(device_id=server, network_id=MGMT_NET)
+    (port,) = driver.backdoor.ports(device_id=server, network_id=MGMT_NET)
     return port.fixed_ips[0].ip_address or ""
 
 
 def test_a_load_balancers_whole_life_leaves_nothing(driver: SandboxDriver) -> None:
     """Every mutator twice, in order: at the end the network is as it was."""
-    before = driver.tables()
+    before = driver.backdoor.tables()
     lb = balancer("lb", SERVERS[0], SERVERS[1])
     vip = lb.vip = driver.allocate_vip(lb)
     assert driver.allocate_vip(lb) == vip
@@ -42,7 +42,7 @@ def test_a_load_balancers_whole_life_leaves_nothing(driver: SandboxDriver) -> No
     lb.listeners = []
     driver.update_vip(lb)
     driver.update_vip(lb)
-    rules = driver.security_groups()["lb-lb"].rules
+    rules = driver.backdoor.security_groups()["lb-lb"].rules
     assert rules == {Rule("IPv4", "112"), Rule("IPv4", "51")}
     for _ in range(2):
         interface = driver.plug_network(SERVERS[0], MEMBER_NET)
@@ -51,7 +51,7 @@ def test_a_load_balancers_whole_life_leaves_nothing(driver: SandboxDriver) -> No
         driver.unplug_network(SERVERS[0], MEMBER_NET)
         driver.unplug_vip(lb, vip)
         driver.deallocate_vip(vip)
-    assert driver.tables() == before
+    assert driver.backdoor.tables() == before
     driver.close()
 
 
@@ -88,7 +88,7 @@ def test_addresses_that_are_named_are_kept_for_those_who_name_them(
 )
 def test_unusable_addresses_are_refused(driver: SandboxDriver, address: str) -> None:
     """Gateway, network, broadcast, elsewhere and nonsense: nobody gets them."""
-    before = driver.tables()
+    before = driver.backdoor.tables()
     lb = balancer("lb")
     lb.vip = VIP(network_id=VIP_NET, ip_address=address)
     with pytest.raises(exceptions.AllocateVIPException) as caught:
@@ -97,12 +97,14 @@ def test_unusable_addresses_are_refused(driver: SandboxDriver, address: str) -> 
     assert address in str(caught.value)
     with pytest.raises(exceptions.PlugNetworkException, match=address):
         driver.plug_network(SERVERS[0], VIP_NET, address)
-    assert driver.tables() == before
+    assert driver.backdoor.tables() == before
 
 
 def test_a_users_groups_are_kept_with_ours(driver: SandboxDriver) -> None:
     """The VIP's own groups are set with the load balancer's; an unknown one is refused."""
-    group = driver.create_security_group("web", rules=[Rule("IPv4", "tcp", 80)])
+    group = driver.backdoor.create_security_group(
+        "web", rules=[Rule("IPv4", "tcp", 80)]
+    )
     lb = balancer("lb", SERVERS[0])
     lb.vip = VIP(network_id=VIP_NET, sg_ids=[group, "nonsense"])
     with pytest.raises(exceptions.AllocateVIPException, match="nonsense"):
@@ -111,13 +113,13 @@ def test_a_users_groups_are_kept_with_ours(driver: SandboxDriver) -> None:
     vip = driver.allocate_vip(lb)
     assert driver.get_port(vip.port_id or "").security_group_ids == [group]
     (amphora,) = driver.plug_vip(lb, vip)
-    ours = driver.security_groups()["lb-lb"]
+    ours = driver.backdoor.security_groups()["lb-lb"]
     for port_id in (vip.port_id, amphora.vrrp_port_id):
         groups = driver.get_port(port_id or "").security_group_ids
         assert groups == [ours.id, group]
     assert Rule("IPv4", "tcp", 80) not in ours.rules
     driver.deallocate_vip(vip)
-    assert list(driver.security_groups()) == ["web"]
+    assert list(driver.backdoor.security_groups()) == ["web"]
 
 
 def test_a_vip_that_moves_gets_a_new_port(driver: SandboxDriver) -> None:
@@ -128,42 +130,44 @@ def test_a_vip_that_moves_gets_a_new_port(driver: SandboxDriver) -> None:
     moved.vip.port_id = vip.port_id
     again = driver.allocate_vip(moved)
     assert again.port_id != vip.port_id
-    assert [p.network_id for p in driver.ports(name="octavia-lb-lb")] == [MEMBER_NET]
+    assert [p.network_id for p in driver.backdoor.ports(name="octavia-lb-lb")] == [
+        MEMBER_NET
+    ]
     moved.id, moved.vip = "other", msgspec.structs.replace(vip, port_id=again.port_id)
-    before = driver.tables()
+    before = driver.backdoor.tables()
     with pytest.raises(exceptions.AllocateVIPException, match="not ours to replace"):
         driver.allocate_vip(moved)
     with pytest.raises(
         exceptions.DeallocateVIPException, match="another load balancer"
     ):
         driver.deallocate_vip(VIP(port_id=again.port_id, load_balancer_id="other"))
-    assert driver.tables() == before
+    assert driver.backdoor.tables() == before
 
 
 def test_deallocating_looks_before_it_sweeps(driver: SandboxDriver) -> None:
     """A VIP port on a server stops it before anything is gone; else all of it goes."""
-    before = driver.tables()
+    before = driver.backdoor.tables()
     lb = balancer("lb", SERVERS[0])
     vip = driver.allocate_vip(lb)
     driver.plug_vip(lb, vip)
-    driver.detach(vip.port_id or "")
-    driver.attach(vip.port_id or "", SERVERS[3])
-    plugged = driver.tables()
+    driver.backdoor.detach(vip.port_id or "")
+    driver.backdoor.attach(vip.port_id or "", SERVERS[3])
+    plugged = driver.backdoor.tables()
     for named in (VIP(port_id=vip.port_id), VIP(load_balancer_id="lb")):
         with pytest.raises(exceptions.VIPInUse, match=SERVERS[3]):
             driver.deallocate_vip(named)
-    assert driver.tables() == plugged
-    driver.delete_port(vip.port_id or "")
+    assert driver.backdoor.tables() == plugged
+    driver.backdoor.delete_port(vip.port_id or "")
     driver.deallocate_vip(vip)
-    assert driver.tables() == before
+    assert driver.backdoor.tables() == before
 
 
 def test_a_stranger_may_have_our_mac_address(driver: SandboxDriver) -> None:
     """A MAC address that is taken on the network is replaced, and stays found."""
     wanted = naming.mac_address("02:6e:77", "member", SERVERS[0], MEMBER_NET, "")
-    driver.create_port(MEMBER_NET, mac_address=wanted)
+    driver.backdoor.create_port(MEMBER_NET, mac_address=wanted)
     with pytest.raises(ValueError, match="mac_address"):
-        driver.create_port(MEMBER_NET, mac_address=wanted)
+        driver.backdoor.create_port(MEMBER_NET, mac_address=wanted)
     interface = driver.plug_network(SERVERS[0], MEMBER_NET)
     assert driver.get_port(interface.port_id or "").mac_address != wanted
     assert driver.plug_network(SERVERS[0], MEMBER_NET) == interface
@@ -200,11 +204,11 @@ def test_a_vrrp_port_of_another_server_is_not_taken(driver: SandboxDriver) -> No
     lb = balancer("lb", SERVERS[0])
     vip = driver.allocate_vip(lb)
     (amphora,) = driver.plug_vip(lb, vip)
-    driver.detach(amphora.vrrp_port_id or "")
-    driver.attach(amphora.vrrp_port_id or "", SERVERS[3])
+    driver.backdoor.detach(amphora.vrrp_port_id or "")
+    driver.backdoor.attach(amphora.vrrp_port_id or "", SERVERS[3])
     with pytest.raises(exceptions.PlugVIPException, match=amphora.vrrp_port_id):
         driver.plug_vip(lb, vip)
-    driver.detach(amphora.vrrp_port_id or "")
+    driver.backdoor.detach(amphora.vrrp_port_id or "")
     assert driver.plug_vip(lb, vip) == [amphora]
 
 
@@ -215,7 +219,7 @@ def test_rules_of_others_are_kept(driver: SandboxDriver) -> None:
     driver.plug_vip(lb, lb.vip)
     lb.listeners, lb.topology = [], "SINGLE"
     driver.update_vip(lb)
-    (group,) = driver.tables()["security_groups"]
+    (group,) = driver.backdoor.tables()["security_groups"]
     assert group["rules"] == ["egress IPv4", "egress IPv6"]
     with pytest.raises(exceptions.InvalidRequest, match=r"vip\.ip_address"):
         driver.update_vip(LoadBalancer(id="lb", vip=VIP()))
@@ -230,29 +234,31 @@ def test_a_server_in_failover(driver: SandboxDriver) -> None:
     driver.failover_preparation(Amphora(compute_id=server, lb_network_ip=address))
     port = driver.get_port(interface.port_id or "")
     assert (port.device_id, port.status) == ("", "DOWN")
-    assert driver.tables()["ports"][-1]["dns_name"] == ""
+    assert driver.backdoor.tables()["ports"][-1]["dns_name"] == ""
     assert [i.network_id for i in driver.get_plugged_networks(server)] == [MGMT_NET]
     assert driver.plug_network(server, MEMBER_NET) == interface
-    driver.delete_server(server)
+    driver.backdoor.delete_server(server)
     assert driver.get_port(interface.port_id or "").device_id == ""
-    assert driver.ports(device_id=server) == []
+    assert driver.backdoor.ports(device_id=server) == []
     with pytest.raises(exceptions.AmphoraNotFound):
         driver.plug_network(server, MEMBER_NET)
 
 
 def test_a_strangers_port(driver: SandboxDriver) -> None:
     """It gets the address that it wants, or an error; a server's one is not unplugged."""
-    port = driver.create_port(MEMBER_NET, ip_address="10.39.0.9", name="theirs")
+    port = driver.backdoor.create_port(
+        MEMBER_NET, ip_address="10.39.0.9", name="theirs"
+    )
     assert port.fixed_ips == [
         FixedIP(
             subnet_id=identify("subnet", "member-subnet-1b"), ip_address="10.39.0.9"
         )
     ]
     assert port.project_id == project_id("demo")
-    assert driver.ports(name="theirs") == [port]
+    assert driver.backdoor.ports(name="theirs") == [port]
     with pytest.raises(exceptions.NetworkNotFound):
-        driver.create_port("nowhere")
-    driver.attach(port.id or "", SERVERS[0])
+        driver.backdoor.create_port("nowhere")
+    driver.backdoor.attach(port.id or "", SERVERS[0])
     driver.unplug_network(SERVERS[0], MEMBER_NET, "10.39.0.10")
     with pytest.raises(exceptions.UnplugNetworkException, match=port.id):
         driver.unplug_network(SERVERS[0], MEMBER_NET)

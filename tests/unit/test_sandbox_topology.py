@@ -38,6 +38,11 @@ T = "{name: t, network: a, cidr: 10.9.0.0/16}"
         (NET + S + ", gateway_ip: 11.0.0.1}]", "11.0.0.1 is outside"),
         (NET + S + ", gateway_ip: x}]", "`$.subnets[0].gateway_ip`"),
         (NET + S + "}, " + T + "]", "overlaps s - at `$.subnets[1].cidr`"),
+        (
+            NET + "qos_policies: [{name: q, shared: maybe}]",
+            "`$.qos_policies[0].shared`",
+        ),
+        (NET + "qos_policies: [{name: q}, {name: q}]", "`$.qos_policies[1].name`"),
         (NET + "servers: [{name: s, networks: [b]}]", "at `$.servers[0].networks`"),
         (NET + "servers: [{name: s, networks: [a]}]", "no subnet - at `$.servers[0]`"),
     ],
@@ -54,7 +59,10 @@ def test_a_malformed_topology_is_explained(
     assert "\n" not in message
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, SandboxError)
-    assert list(new_driver(tmp_path, TINY).servers()) == ["amphora-0", "amphora-1"]
+    assert list(new_driver(tmp_path, TINY).backdoor.servers()) == [
+        "amphora-0",
+        "amphora-1",
+    ]
 
 
 def test_a_topology_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -63,14 +71,14 @@ def test_a_topology_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "net.sqlite").unlink()
     (tmp_path / "topology.yaml").unlink()
     with pytest.raises(TopologyError, match=r"topology\.yaml: No such file"):
-        driver.networks()
+        driver.backdoor.networks()
 
 
 def test_the_packaged_topology(tmp_path: Path) -> None:
     """It has the lab cloud's names, and ids that are the same everywhere."""
     driver = new_driver(tmp_path)
-    networks = {network.name: network for network in driver.networks()}
-    subnets = {subnet.name: subnet for subnet in driver.subnets()}
+    networks = {network.name: network for network in driver.backdoor.networks()}
+    subnets = {subnet.name: subnet for subnet in driver.backdoor.subnets()}
     names = ["public", "lb-mgmt-net", "vip-net", "member-net-1", "member-net-2"]
     assert list(networks) == names
     assert [network.id for network in networks.values()] == [
@@ -91,9 +99,16 @@ def test_the_packaged_topology(tmp_path: Path) -> None:
         "member-subnet-1b": "10.39.0.0/24",
         "member-subnet-2": "10.32.0.0/20",
     }
-    assert list(driver.servers().values()) == SERVERS
+    (policy,) = driver.backdoor.tables()["qos_policies"]
+    assert policy == {
+        "id": identify("qos policy", "vip-qos"),
+        "name": "vip-qos",
+        "project_id": project_id("service"),
+        "shared": 1,
+    }
+    assert list(driver.backdoor.servers().values()) == SERVERS
     for server in SERVERS:
-        (port,) = driver.ports(device_id=server)
+        (port,) = driver.backdoor.ports(device_id=server)
         assert (port.name, port.status) == ("", "ACTIVE")
         assert port.device_owner == "compute:nova"
         assert port.network_id == networks["lb-mgmt-net"].id

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface: servers' connections to networks."""
+
+from __future__ import annotations
+
+import abc
+
+from networker.drivers.operation import operation
+from networker.models import (
+    Amphora,
+    Interface,
+    Port,
+)
+
+
+class Interfaces(abc.ABC):
+    """Servers plugged into networks."""
+
+    @operation("compute_id", "network_id", mutates=True)
+    @abc.abstractmethod
+    def plug_network(
+        self, compute_id: str, network_id: str, ip_address: str | None = None
+    ) -> Interface:
+        """Connect a server to a network.
+
+        :param compute_id: id of the amphora in the compute service
+        :param network_id: id of the network
+        :param ip_address: the address that the interface should get; any if None
+        :returns: the interface
+        :raises AmphoraNotFound: the server does not exist
+        :raises NetworkNotFound: the network does not exist
+        :raises AddressInUse: `ip_address` is held by another port
+        :raises NoMoreAddresses: the network has no address left
+        :raises PlugNetworkException: the cloud refused
+
+        Idempotent by server, network and `ip_address`: another address is another
+        interface. Source: seed ``plug_network(compute_id, network_id, ip_address=None)``.
+        """
+
+    @operation("compute_id", "network_id", mutates=True)
+    @abc.abstractmethod
+    def unplug_network(
+        self, compute_id: str, network_id: str, ip_address: str | None = None
+    ) -> None:
+        """Disconnect a server from a network.
+
+        Detaches the interfaces that the driver made, waits until they are detached, and
+        deletes their ports, those that :meth:`failover_preparation` released included.
+        Ports that it did not make, such as the one on the management network, are never
+        touched.
+
+        :param compute_id: id of the amphora in the compute service
+        :param network_id: id of the network
+        :param ip_address: only the interface with this address; all if None
+        :raises AmphoraNotFound: nothing is plugged and the server does not exist
+        :raises NetworkNotFound: nothing is plugged and the network does not exist
+        :raises UnplugNetworkException: the only interfaces there are not the driver's,
+            the cloud refused, or did not detach in time
+
+        Idempotent.
+        Source: seed ``unplug_network(compute_id, network_id, ip_address=None)``.
+        """
+
+    @operation("compute_id")
+    @abc.abstractmethod
+    def get_plugged_networks(self, compute_id: str) -> list[Interface]:
+        """Return the interfaces of a server, the management network's included.
+
+        :param compute_id: id of the amphora in the compute service
+        :returns: one interface for each port, in no particular order
+        :raises AmphoraNotFound: the server does not exist and no port belongs to it
+        :raises NetworkException: the cloud refused
+
+        Source: seed ``get_plugged_networks(compute_id)`` ("Instance" there is a slip).
+        """
+
+    @operation("amphora.compute_id", "port.id", mutates=True, since="1.1")
+    @abc.abstractmethod
+    def plug_port(self, amphora: Amphora, port: Port) -> Interface:
+        """Attach a port to an amphora's server.
+
+        :param amphora: needs `compute_id`
+        :param port: needs `id`
+        :returns: the interface
+        :raises AmphoraNotFound: the server does not exist
+        :raises PortNotFound: the port does not exist
+        :raises PlugNetworkException: another server has the port, or the cloud refused
+
+        Idempotent. Source: Octavia, ``plug_port(amphora, port)``.
+        """

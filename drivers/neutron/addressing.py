@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses given to a port and taken from it: plug_fixed_ip and unplug_fixed_ip.
+
+Neutron replaces all addresses of a port at once, and compares the revision number that
+If-Match names before the change and not with it: of two changes at the same time both can
+pass, and the second takes away what the first one gave, or gives it twice. All that its
+answer tells is that there was another: its revision number is higher by more than one.
+Therefore a call first marks the port, which does no harm. Only one of several finds that
+nobody else did, and goes on; the others begin anew.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from networker.drivers.deadline import require_time
+from networker.drivers.flow import undoing
+from networker.drivers.neutron import marks, translate
+from networker.drivers.neutron.adjusting import Adjusted
+from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.ports import is_ours
+from networker.drivers.neutron.translate import Json
+from networker.models import same_address
+
+#: How often addresses are changed when others change them at the same time.
+_TRIES = 20
+#: Seconds of the longest pause before another try.
+_PAUSE = 0.5
+
+Addresses = Sequence[Json]
+Change = Callable[[Addresses], Addresses]
+OnFailure = Callable[..., None]
+
+
+def plug(cloud: Cloud, port_id: str, subnet_id: str, ip_address: str | None) -> Json:
+    """Do what :meth:`NetworkDriver.plug_fixed_ip` says."""
+    wanted = {"subnet_id": subnet_id}
+    if ip_address:
+        wanted["ip_address"] = translate.canonical(ip_address)
+
+    def add(held: Addresses) -> Addresses:
+        there = any(_fits(one, wanted) for one in held)
+        return held if there else [*held, wanted]
+
+    with undoing("plug_fixed_ip") as on_failure:
+        port = _changed(cloud, port_id, add, on_failure)
+        require_time()
+    return port
+
+
+def unplug(cloud: Cloud, port_id: str, subnet_id: str) -> Json:
+    """Do what :meth:`NetworkDriver.unplug_fixed_ip` says."""
+
+    def drop(held: Addresses) -> Addresses:
+        return [one for one in held if one["subnet_id"] != subnet_id]
+
+    return _changed(cloud, port_id, drop, lambda *_: None)
+
+
+def _changed(
+    cloud: Cloud,
+    port_id: str,
+    change: Change,
+    on_failure: OnFailure,
+) -> Json:
+    """Return a port once its addresses are what `change` makes of them."""
+    for _ in range(_TRIES):
+        port = cloud.ports.get(port_id)
+        wanted = change(port["fixed_ips"])
+        if wanted != port["fixed_ips"]:
+            after = _exchange(cloud, port, wanted, on_failure)
+        else:
+            after = _relied(cloud, port, change)
+        if after:
+            return after
+        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
+    text = f"port {port_id} was changed by others all the time"
+    raise Refused(orig_msg=text, orig_code=412)
+
+
+def _relied(cloud: Cloud, port: Json, change: Change) -> Json | None:
+    """Keep another call that gave a port its addresses from taking them back.
+
+    :returns: None if it did so just before
+    """
+    if not (is_ours(port) and marks.is_recent(port)):
+        return port
+    marked = cloud.ports.mark(port["id"])
+    if marked is None:
+        return None
+    held = marked["fixed_ips"]
+    return marked if change(held) == held else None
+
+
+def _exchange(
+    cloud: Cloud, port: Json, wanted: Addresses, on_failure: OnFailure
+) -> Json | None:
+    """Change the addresses of a port; None if somebody else is changing it, too."""
+    marked: Json | None = port
+    if is_ours(port):
+        marked = _alone(cloud, port, {"description": marks.new()})
+    if marked is None:
+        return None
+    # First, since a request whose answer is lost may have been done.
+    before = {"fixed_ips": port["fixed_ips"]}
+    on_failure(cloud.adjusting.put_back, Adjusted(marked, False, before))
+    return _alone(cloud, marked, {"fixed_ips": wanted})
+
+
+def _alone(cloud: Cloud, port: Json, change: Json) -> Json | None:
+    """Change a port; None if somebody else changed it since it was seen."""
+    revision = port["revision_number"]
+    try:
+        after = cloud.ports.update(port["id"], change, revision)
+    except Refused as refused:
+        if refused.orig_code != 412:
+            raise
+        return None
+    return after if after["revision_number"] <= revision + 1 else None
+
+
+def _fits(held: Json, wanted: Json) -> bool:
+    address = wanted.get("ip_address")
+    return bool(held["subnet_id"] == wanted["subnet_id"]) and (
+        address is None or same_address(held["ip_address"], address)
+    )

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ports changed so that it can be taken back, by several calls at once if need be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from oslo_log import log
+
+from networker.drivers.flow import undoing
+from networker.drivers.neutron import marks
+from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.ports import Claimed, Ports, difference, is_ours
+from networker.drivers.neutron.translate import Json
+
+LOG = log.getLogger(__name__)
+
+#: How often a port is changed that others change at the same time.
+_TRIES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Adjusted(Claimed):
+    """A port that is as it should be.
+
+    :param port: as it is now, or was when it was marked last
+    :param before: its changed attributes as they were; empty if they need not come back
+    """
+
+    before: Json
+
+
+@dataclasses.dataclass(frozen=True)
+class Adjusting:
+    """Changes the ports of a cloud."""
+
+    ports: Ports
+
+    def adjust(self, claimed: Claimed, wanted: Callable[[Json], Json]) -> Adjusted:
+        """Change a port; undone by :meth:`put_back`.
+
+        :param wanted: tells what to change of the port as it is
+        """
+        port = claimed.port
+        for left in reversed(range(_TRIES)):
+            change = wanted(port)
+            if not change:
+                break
+            if claimed.made:
+                return Adjusted(self.ports.update(port["id"], change), True, {})
+            adjusted = self._adjust(port, change, last=not left)
+            if adjusted:
+                return adjusted
+            port = self.rely(self.ports.get(port["id"]))
+        return Adjusted(port, claimed.made, {})
+
+    def rely(self, port: Json) -> Json:
+        """Rely on a port as it is, which another call may have changed just now."""
+        if is_ours(port) and marks.is_recent(port):
+            return self.ports.mark(port["id"]) or self.ports.get(port["id"])
+        return port
+
+    def _adjust(self, port: Json, change: Json, *, last: bool) -> Adjusted | None:
+        """Change a port as it was seen; None if it was changed meanwhile."""
+        marking = {"description": marks.new()} if is_ours(port) else {}
+        before = {name: port[name] for name in change}
+        revision = port["revision_number"]
+        with undoing("adjust") as on_failure:
+            # First, since a request whose answer is lost may have been done.
+            on_failure(self.put_back, Adjusted(port | marking, False, before))
+            try:
+                after = self.ports.update(port["id"], change | marking, revision)
+            except Refused as refused:
+                if refused.orig_code != 412 or last:
+                    raise
+                return None
+        # The mark counts as a change of its own.
+        alone = after["revision_number"] <= revision + len(change) + 1
+        return Adjusted(after, False, before if alone else {})
+
+    def put_back(self, adjusted: Adjusted) -> None:
+        """Change a port back unless another call has come to rely on it."""
+        now = self.ports.find(adjusted.port["id"]) if adjusted.before else None
+        if now is None:
+            return
+        if not marks.same(now, adjusted.port):
+            LOG.warning("port %s is another call's too, and stays", now["id"])
+            return
+        change = difference(now, adjusted.before)
+        try:
+            if change:
+                self.ports.update(now["id"], change, now["revision_number"])
+        except Refused as refused:
+            if refused.orig_code != 412:
+                raise

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A port attached to a server: one call of plug_port."""
+
+from __future__ import annotations
+
+from networker.drivers.flow import step
+from networker.drivers.neutron import translate
+from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.errors import Refused, is_gone
+from networker.drivers.neutron.ports import Claimed
+from networker.drivers.neutron.translate import Json
+from networker.exceptions import PortNotFound
+from networker.models import Interface
+
+
+def attach(cloud: Cloud, compute_id: str, port_id: str) -> Interface:
+    """Do what :meth:`NetworkDriver.plug_port` says."""
+
+    def look() -> Json:
+        # How it is marked before says afterwards whether another call relies on it.
+        port = cloud.ports.get(port_id)
+        return cloud.adjusting.rely(port) if port["device_id"] == compute_id else port
+
+    def connect(port: Json) -> Json | None:
+        try:
+            attached = cloud.compute.attach(compute_id, Claimed(port, made=False))
+        except Refused as refused:
+            if is_gone(refused) and port_id in (refused.orig_msg or ""):
+                raise PortNotFound(
+                    port_id=port_id,
+                    orig_msg=refused.orig_msg,
+                    orig_code=refused.orig_code,
+                ) from refused
+            raise
+        return port if attached else None
+
+    def disconnect(port: Json | None) -> None:
+        if port:
+            cloud.compute.unattach(compute_id, port)
+
+    done = cloud.flows.run(
+        "plug_port",
+        [step(look, name="port", provides="port")],
+        [step(connect, name="attach", undo=disconnect)],
+        timely=True,
+    )
+    return translate.interface(done["port"], compute_id)

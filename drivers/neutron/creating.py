@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A port made by request: one call of create_port."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oslo_context import context as oslo_context
+
+from networker.drivers import naming
+from networker.drivers.flow import step
+from networker.drivers.neutron import marks, translate
+from networker.drivers.neutron.adjusting import Adjusted
+from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.ports import Claimed, difference
+from networker.drivers.neutron.translate import Json
+from networker.models import FixedIP, same_address
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The arguments of the call; see :meth:`NetworkDriver.create_port`."""
+
+    network_id: str
+    name: str
+    fixed_ips: Sequence[FixedIP]
+    secondary_ips: Sequence[str]
+    group_ids: Sequence[str]
+    admin_state_up: bool
+    qos_policy_id: str | None
+    vnic_type: str
+
+    def body(self) -> Json:
+        """Return the request that makes the port."""
+        body: Json = {
+            "name": self.name,
+            "network_id": self.network_id,
+            "device_owner": naming.OWNER,
+            "admin_state_up": self.admin_state_up,
+        }
+        optional = {
+            "fixed_ips": [_asked(ip) for ip in self.fixed_ips],
+            "binding:vnic_type": self.vnic_type if self.vnic_type != "normal" else None,
+            **self.changeable(),
+        }
+        return body | {name: value for name, value in optional.items() if value}
+
+    def changeable(self) -> dict[str, Any]:
+        """Return the attributes that a port which is there already is given, too."""
+        pairs = [{"ip_address": address} for address in self.secondary_ips]
+        wanted: dict[str, Any] = {
+            "allowed_address_pairs": pairs,
+            "qos_policy_id": self.qos_policy_id,
+        }
+        if self.group_ids:
+            wanted["security_groups"] = list(self.group_ids)
+        return wanted
+
+
+def create(cloud: Cloud, wanted: Wanted) -> Json:
+    """Do what :meth:`NetworkDriver.create_port` says."""
+    purpose = "port", wanted.name or _operation(), wanted.network_id
+    return marks.insist(lambda relied: _create(cloud, wanted, purpose, relied))
+
+
+def _create(
+    cloud: Cloud, wanted: Wanted, purpose: Sequence[str], relied: set[str]
+) -> Json:
+    ports = cloud.ports
+
+    def claim() -> Claimed:
+        claimed = _claim(cloud, wanted, purpose)
+        relied.add(claimed.port["id"])
+        return claimed
+
+    def change(port: Json) -> Json:
+        return _change(port, wanted.changeable())
+
+    def adjust(claimed: Claimed) -> Adjusted:
+        _check(claimed.port, wanted)
+        return cloud.adjusting.adjust(claimed, change)
+
+    done = cloud.flows.run(
+        "create_port",
+        [step(claim, name="port", provides="claimed", undo=ports.disclaim)],
+        [
+            step(
+                adjust,
+                name="adjust",
+                provides="adjusted",
+                undo=cloud.adjusting.put_back,
+            )
+        ],
+        timely=True,
+    )
+    port: Json = done["adjusted"].port
+    return port
+
+
+def _claim(cloud: Cloud, wanted: Wanted, purpose: Sequence[str]) -> Claimed:
+    body = wanted.body()
+    try:
+        return cloud.ports.claim(body, *purpose)
+    except Refused as refused:
+        if refused.kind != "SecurityGroupNotFound" or "security_groups" not in body:
+            raise
+        # A port is made with groups of its own project only, but given others later.
+        return cloud.ports.claim({**body, "security_groups": []}, *purpose)
+
+
+def _operation() -> str:
+    """Return what only copies of the same request have in common."""
+    operation = getattr(oslo_context.get_current(), "operation_id", None)
+    return str(operation or uuid.uuid4())
+
+
+def _asked(fixed_ip: FixedIP) -> dict[str, str]:
+    asked = {"subnet_id": fixed_ip.subnet_id, "ip_address": fixed_ip.ip_address}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _change(port: Json, wanted: Mapping[str, Any]) -> Json:
+    """Return what to change; a cloud without an attribute's extension has none."""
+    changes = difference(port, dict(wanted))
+    return {name: v for name, v in changes.items() if v or port.get(name)}
+
+
+def _check(port: Json, wanted: Wanted) -> None:
+    """Refuse a port that was made with other addresses.
+
+    :raises Refused: it was
+    """
+    left = translate.fixed_ips(port)
+    for asked in sorted(wanted.fixed_ips, key=lambda ip: not ip.ip_address):
+        fitting = [held for held in left if _fits(held, asked)]
+        if not fitting:
+            raise Refused(
+                orig_msg=f"port {port['id']} of that name has other addresses",
+                orig_code=409,
+            )
+        left.remove(fitting[0])
+
+
+def _fits(held: FixedIP, asked: FixedIP) -> bool:
+    return (not asked.subnet_id or held.subnet_id == asked.subnet_id) and (
+        not asked.ip_address or same_address(held.ip_address, asked.ip_address)
+    )

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VIP's traffic routed to one amphora: one call of plug_aap_port."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from networker import exceptions
+from networker.drivers.flow import Step, step
+from networker.drivers.neutron import marks, security_groups, vrrp
+from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.grounding import Grounding
+from networker.drivers.neutron.translate import Json
+from networker.drivers.neutron.vrrp_ports import VrrpPorts
+from networker.models import VIP, Amphora, LoadBalancer, Subnet
+
+
+def plug(
+    cloud: Cloud,
+    load_balancer: LoadBalancer,
+    vip: VIP,
+    amphora: Amphora,
+    subnet: Subnet,
+) -> Amphora:
+    """Do what :meth:`NetworkDriver.plug_aap_port` says."""
+    place = {"subnet_id": subnet.id, "network_id": subnet.network_id}
+    placed = msgspec.structs.replace(vip, **place)
+    owner = load_balancer.id or ""
+    return marks.insist(
+        lambda relied: _Plugging(cloud, owner, placed, amphora, relied).run()
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plugging:
+    """One call of plug_aap_port, as steps.
+
+    :param owner: the load balancer's id
+    :param relied: ids of what it found or made
+    """
+
+    cloud: Cloud
+    owner: str
+    vip: VIP
+    amphora: Amphora
+    relied: set[str]
+
+    def run(self) -> Amphora:
+        """Run all steps, and return the amphora with what is known of its port."""
+        ports = VrrpPorts(self.cloud, self.owner, self.relied)
+        found = self.cloud.flows.run("plug_aap_port: look", self._looks())
+        about: dict[str, Any] = {"vip": self.vip, "group_id": self._group(**found)}
+        claim = step(
+            ports.claim,
+            name="port",
+            provides=vrrp.key(self.amphora),
+            undo=self.cloud.ports.disclaim,
+            amphora=self.amphora,
+            plugged=found["ports"],
+            **about,
+        )
+        adjust = step(
+            ports.adjust,
+            name="adjust",
+            provides="now",
+            undo=self.cloud.adjusting.put_back,
+            takes={"claimed": vrrp.key(self.amphora)},
+            **about,
+        )
+        attach = ports.attaching(self.amphora, "now")
+        done = self.cloud.flows.run(
+            "plug_aap_port", [claim], [adjust], [attach], timely=True
+        )
+        return vrrp.filled(self.amphora, self.vip, done["now"].port)
+
+    def _looks(self) -> list[Step]:
+        return [
+            step(
+                self.cloud.ports.list,
+                name="ports",
+                provides="ports",
+                network_id=self.vip.network_id,
+                device_id=vrrp.devices([self.amphora]),
+            ),
+            Grounding(self.cloud, self.owner, self.relied).look(),
+        ]
+
+    def _group(
+        self, groups: Sequence[Json] | None, ports: Sequence[Json]
+    ) -> str | None:
+        """Return the id of the VIP's group, None if the cloud has no groups."""
+        if groups is None:
+            return None
+        used = list(ports)
+        if len(groups) > 1 and self.vip.port_id:
+            used.insert(0, self.cloud.ports.get(self.vip.port_id))
+        group = security_groups.choose(groups, used)
+        if group is None:
+            raise exceptions.MissingVIPSecurityGroup(load_balancer_id=self.owner)
+        self.relied.add(group["id"])
+        return str(group["id"])

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long Octavia waits for each method: options, and which method is bound by which.
+
+They are read from Octavia's own configuration, beside ``[networker]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup(
+    "networker_octavia",
+    title="networker in Octavia",
+    help="How long Octavia waits for networker, where it is Octavia's network driver.",
+)
+
+octavia_opts: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "api_timeout",
+        default=20.0,
+        min=1.0,
+        help="Seconds for look-ups and for allocating a VIP. Octavia's API does these "
+        "inside a user's request and a transaction of its database.",
+    ),
+    cfg.FloatOpt(
+        "flow_timeout",
+        default=120.0,
+        min=1.0,
+        help="Seconds for other changes, which Octavia's controllers make in flows.",
+    ),
+    cfg.FloatOpt(
+        "detach_timeout",
+        default=330.0,
+        min=1.0,
+        help="Seconds for changes that wait until ports are detached from servers. It has "
+        "to be more than the workers' [neutron] detach_timeout. The ports of all amphorae "
+        "are waited for together.",
+    ),
+]
+
+_IN_API = (
+    "allocate_vip",
+    "get_network",
+    "get_network_by_name",
+    "get_network_ip_availability",
+    "get_port",
+    "get_port_by_name",
+    "get_port_by_net_id_device_id",
+    "get_qos_policy",
+    "get_security_group",
+    "get_security_group_by_id",
+    "get_subnet",
+    "get_subnet_by_name",
+    "qos_enabled",
+    "sec_grp_enabled",
+)
+_IN_FLOWS = (
+    "apply_qos_on_port",
+    "create_port",
+    "delete_port",
+    "failover_preparation",
+    "get_network_configs",
+    "get_plugged_networks",
+    "plug_aap_port",
+    "plug_fixed_ip",
+    "plug_network",
+    "plug_port",
+    "plug_vip",
+    "set_port_admin_state_up",
+    "unplug_fixed_ip",
+    "update_aap_port_sg",
+    "update_vip",
+    "update_vip_sg",
+)
+_DETACHING = (
+    "deallocate_vip",
+    "unplug_aap_port",
+    "unplug_network",
+    "unplug_vip",
+)
+
+#: The option that bounds each method of the interface.
+TIMEOUTS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(_IN_API, "api_timeout")
+    | dict.fromkeys(_IN_FLOWS, "flow_timeout")
+    | dict.fromkeys(_DETACHING, "detach_timeout")
+)
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the options; repeating it is harmless."""
+    # A group keeps the overrides of its options, so each configuration needs its own.
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title, GROUP.help))
+    conf.register_opts(octavia_opts, GROUP.name)
+
+
+def timeout(conf: cfg.ConfigOpts, method: str) -> float:
+    """Return the seconds that a method of the interface may take."""
+    return float(conf[GROUP.name][TIMEOUTS[method]])
+
+
+def list_opts() -> Iterable[tuple[str, list[cfg.Opt]]]:
+    """Return these options by group, for oslo-config-generator."""
+    return [(GROUP.name, octavia_opts)]

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a cloud that refuses can show: the neutron driver on a fake one."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from networker import exceptions
+from networker.drivers import naming
+from networker.drivers.neutron.driver import NeutronDriver
+from networker.drivers.rules import Rule
+from networker.models import Amphora, FixedIP, Listener
+from networker.testing import kit
+from tests.contract.steps import NOWHERE, V4_RULES, plug, plug_one, secure, subnet_of
+from tests.contract.world import MEMBER, at_once, new_id
+from tests.contract.worlds import CloudWorld
+from tests.fakecloud import FakeCloud
+
+NAME = "[0-9a-f-]{36}"
+
+
+@pytest.fixture(scope="module")
+def connected(tmp_path_factory):
+    """A fake cloud, a driver and a world, which are connected."""
+    directory = tmp_path_factory.mktemp("refuses")
+    with FakeCloud() as cloud:
+        conf = kit.configuration(directory / "unused")
+        driver = NeutronDriver(conf)
+        conf.set_override("cloud", "fake", "neutron")
+        conf.set_override("poll_interval", 0.05, "neutron")
+        conf.set_override("detach_timeout", 1.0, "neutron")
+        clouds = cloud.write_clouds(directory / "clouds.yaml")
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+            driver.check()
+            world = CloudWorld("fake")
+            assert world.user_context()
+        yield cloud, driver, world, cloud.save()
+        driver.close()
+
+
+@pytest.fixture(autouse=True)
+def cloud(connected):
+    """A fake cloud as it begins."""
+    cloud, _, _, saved = connected
+    cloud.restore(saved)
+    yield cloud
+    cloud.missing.clear()
+    cloud.quotas.clear()
+    cloud.forgive()
+    cloud.detach_delay = 0.05
+
+
+@pytest.fixture(scope="module")
+def setting(connected):
+    """The driver under test and the world, for the fixtures of the suite."""
+    return connected[1:3]
+
+
+def asked(made, *methods):
+    """Return methods and paths of what was asked, of some methods only."""
+    return [f"{r.method} {r.path}" for r in made if r.method in (methods or [r.method])]
+
+
+def test_vrrp_port_is_not_leaked_when_nova_fails(cloud, network, world, balancer):
+    """Whatever Nova answers to the attach, the port that was made for it is gone (1)."""
+    lb = balancer(amphorae=1)
+    vip, amphora = secure(network, lb), lb.amphorae[0]
+    for status in (400, 403, 409, 500):
+        cloud.fail("compute", "POST", "/os-interface$", status=status)
+        with pytest.raises(exceptions.PlugVIPException) as caught:
+            network.plug_aap_port(lb, vip, amphora, subnet_of(vip))
+        assert caught.value.orig_code == status
+        assert world.ports(name=naming.vrrp_port(amphora.id)) == []
+        assert world.ports(device_id=amphora.compute_id)[1:] == []
+
+
+def test_member_port_stays_free_when_nova_fails(cloud, network, world, clean):
+    """A port that could not be attached is the controller's to delete, and unbound."""
+    port = network.create_port(world.member_network_ids[0], MEMBER + new_id())
+    amphora = Amphora(compute_id=world.servers[0].compute_id)
+    cloud.fail("compute", "POST", "/os-interface$", status=500)
+    with pytest.raises(exceptions.PlugNetworkException) as caught:
+        network.plug_port(amphora, port)
+    assert caught.value.orig_code == 500
+    assert world.port(port.id).device_id == ""
+    network.delete_port(port.id)
+
+
+def test_quota_is_not_reported_as_address_in_use(cloud, network, world, balancer):
+    """A used-up quota is QuotaExceeded, in Neutron's words, wherever ports are made (8)."""
+    lb, busy = balancer(), balancer(amphorae=1)
+    vip = secure(network, busy)
+    cloud.quotas["port"] = 0
+    server = world.servers[0].compute_id
+    for call, failure in (
+        (lambda: network.allocate_vip(lb), exceptions.AllocateVIPException),
+        (lambda: plug_one(network, busy), exceptions.PlugVIPException),
+        (lambda: network.plug_vip(busy, vip), exceptions.PlugVIPException),
+        (
+            lambda: network.create_port(vip.network_id, MEMBER + new_id()),
+            exceptions.CreatePortException,
+        ),
+        (
+            lambda: network.plug_network(server, vip.network_id),
+            exceptions.PlugNetworkException,
+        ),
+    ):
+        with pytest.raises(exceptions.QuotaExceeded, match="port") as caught:
+            call()
+        assert isinstance(caught.value, failure)
+        assert not isinstance(caught.value, exceptions.AddressInUse)
+        assert caught.value.orig_code == 409
+
+
+@pytest.mark.parametrize("kind", ["security_group", "security_group_rule"])
+def test_group_without_quota_is_not_left_half_made(
+    cloud, network, world, balancer, kind
+):
+    """A quota of groups or rules is said by its name, and no group is left."""
+    lb = balancer()
+    lb.vip = vip = network.allocate_vip(lb)
+    before = world.port(vip.port_id)
+    cloud.quotas[kind] = 0
+    with pytest.raises(exceptions.QuotaExceeded, match=kind):
+        network.update_vip_sg(lb, vip)
+    assert world.group_ids(naming.vip_device(lb.id)) == []
+    assert world.port(vip.port_id) == before
+
+
+def test_group_that_is_in_use_for_a_moment_is_deleted(cloud, network, world, balancer):
+    """Neutron forgets a deleted port a moment late: the group is tried again (9)."""
+    lb = balancer(amphorae=1)
+    vip = plug(network, lb)
+    cloud.fail("network", "DELETE", f"/security-groups/{NAME}$", times=2, status=409)
+    network.deallocate_vip(vip)
+    assert world.leftovers() == []
+
+
+def test_detach_that_does_not_end_is_said_to(cloud, network, world, balancer):
+    """A detach that takes longer than there is time for is no success (18)."""
+    lb = balancer(amphorae=1)
+    vip = secure(network, lb)
+    plugged = plug_one(network, lb)
+    server, network_id = plugged.compute_id, world.member_network_ids[0]
+    network.plug_network(server, network_id)
+    cloud.detach_delay = 60.0
+
+    def waits(call, *arguments):
+        with pytest.raises(exceptions.TimeoutException) as caught:
+            call(*arguments)
+        assert isinstance(caught.value, exceptions.UnplugVIPException)
+        assert isinstance(caught.value, exceptions.UnplugNetworkException)
+
+    at_once(
+        lambda: waits(network.unplug_aap_port, vip, plugged, subnet_of(vip)),
+        lambda: waits(network.unplug_network, server, network_id),
+    )
+    cloud.detach_delay = 0.0
+    network.unplug_network(server, network_id)
+    network.unplug_aap_port(vip, plugged, subnet_of(vip))
+    left = world.ports(device_id=server)
+    assert [port.network_id for port in left] == [world.mgmt_network_id]
+
+
+def test_detach_that_is_refused_is_said_to(cloud, network, world, balancer):
+    """What Nova refuses is not taken for done."""
+    lb = balancer(amphorae=1)
+    vip = secure(network, lb)
+    plugged = plug_one(network, lb)
+    cloud.fail("compute", "DELETE", "/os-interface/", status=403)
+    with pytest.raises(exceptions.UnplugVIPException) as caught:
+        network.unplug_aap_port(vip, plugged, subnet_of(vip))
+    assert caught.value.orig_code == 403
+    assert world.port(plugged.vrrp_port_id) is not None
+    network.unplug_aap_port(vip, plugged, subnet_of(vip))
+    assert world.port(plugged.vrrp_port_id) is None
+
+
+def test_busy_cloud_is_asked_again(cloud, network, world, balancer):
+    """429 and 503 say when to come back, and then the call is carried out."""
+    lb = balancer(amphorae=1)
+    for status in (429, 503):
+        cloud.fail("network", "POST", "/ports$", status=status, retry_after=0)
+        cloud.fail("network", "PUT", "/ports/", status=status, retry_after=0)
+    cloud.fail("compute", "POST", "/os-interface$", status=503, retry_after=0)
+    vip = plug(network, lb)
+    assert world.rules(naming.vip_device(lb.id)) == V4_RULES
+    assert len(world.ports(name=naming.vrrp_port(lb.amphorae[0].id))) == 1
+    assert vip.port_id
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_errors_are_the_interfaces(cloud, network, world, balancer, status):
+    """What Neutron says to the first request is an error of the interface, as it is."""
+    lb = balancer(amphorae=1)
+    vip = secure(network, lb)
+    amphora, port_id, subnet = lb.amphorae[0], vip.port_id, subnet_of(vip)
+    user = world.user_context()
+    calls = {
+        "apply_qos_on_port": (None, port_id),
+        "create_port": (vip.network_id, MEMBER + new_id()),
+        "delete_port": (port_id,),
+        "get_network_by_name": ("vip-net",),
+        "get_network_configs": (lb,),
+        "get_network_ip_availability": (world.small_subnet(),),
+        "get_port_by_name": ("x",),
+        "get_port_by_net_id_device_id": (vip.network_id, "x"),
+        "get_qos_policy": (world.qos_policy_id, user),
+        "get_security_group": ("x",),
+        "get_security_group_by_id": (NOWHERE, user),
+        "get_subnet_by_name": ("vip-subnet",),
+        "plug_aap_port": (lb, vip, amphora, subnet),
+        "plug_fixed_ip": (port_id, vip.subnet_id, "10.20.9.9"),
+        "set_port_admin_state_up": (port_id, True),
+        "unplug_aap_port": (vip, amphora, subnet),
+        "unplug_fixed_ip": (port_id, vip.subnet_id),
+        "update_aap_port_sg": (lb, Amphora(vrrp_port_id=port_id), vip),
+        "update_vip_sg": (lb, vip),
+    }
+    before = cloud.save()
+    words = {"NeutronError": {"type": "Teapot", "message": "no coffee", "detail": ""}}
+    for method, arguments in calls.items():
+        for verb in ("GET", "PUT", "POST", "DELETE"):
+            cloud.fail("network", verb, "/", times=99, status=status, body=words)
+        with pytest.raises(exceptions.NetworkException, match="no coffee") as caught:
+            getattr(network, method)(*arguments)
+        cloud.forgive()
+        assert caught.value.orig_code == status, method
+        assert type(caught.value).__module__ == exceptions.__name__
+    assert cloud.save().ports == before.ports
+
+
+def test_without_security_groups_everything_else_works(cloud, network, world, balancer):
+    """On a cloud without the extension the VIP is plugged, and groups are nothing."""
+    cloud.missing.add("security-group")
+    lb = balancer()
+    assert network.sec_grp_enabled() is False
+    lb.vip = vip = network.allocate_vip(lb)
+    assert network.update_vip_sg(lb, vip) is None
+    assert network.get_security_group(naming.vip_device(lb.id)) is None
+    network.update_vip(lb)
+    network.update_vip(lb, for_delete=True)
+    plugged = plug_one(network, lb)
+    network.update_aap_port_sg(lb, plugged, vip)
+    assert network.plug_vip(lb, vip)[0] == plugged
+    assert world.port(plugged.vrrp_port_id).allowed_addresses == [vip.ip_address]
+    assert set(network.get_network_configs(lb, amphora=plugged)) == {plugged.id}
+    member = network.create_port(world.member_network_ids[0], MEMBER + new_id())
+    network.delete_port(member.id)
+    network.unplug_vip(lb, vip)
+    network.deallocate_vip(vip)
+    assert world.ports(name=naming.vip_port(lb.id)) == []
+    cloud.missing.clear()
+
+
+def test_without_qos_nothing_else_is_missing(cloud, network, world, balancer):
+    """On a cloud without QoS policies a policy is refused, and nothing else is (16)."""
+    cloud.missing.add("qos")
+    assert network.qos_enabled() is False
+    lb = balancer(amphorae=1)
+    vip = secure(network, lb)
+    plugged = plug_one(network, lb)
+    with pytest.raises(exceptions.NetworkException):
+        network.get_qos_policy(NOWHERE)
+    with pytest.raises(exceptions.NetworkException):
+        network.apply_qos_on_port(NOWHERE, plugged.vrrp_port_id)
+    assert network.get_port(vip.port_id).qos_policy_id is None
+    port = network.create_port(vip.network_id, MEMBER + new_id())
+    assert port.qos_policy_id is None
+    network.delete_port(port.id)
+
+
+def test_dns_name_is_cleared(cloud, connected, network, world, balancer):
+    """A port that is released has no name by which another server could not have it."""
+    lb = balancer(amphorae=1)
+    vip = plug(network, lb)
+    (amphora,) = lb.amphorae
+
+    def dns_name():
+        return cloud.save().ports[amphora.vrrp_port_id]["dns_name"]
+
+    assert dns_name() == "amphora-0"
+    network.failover_preparation(amphora)
+    assert dns_name() == ""
+    network.unplug_vip(lb, vip)
+
+
+def test_without_dns_nothing_is_cleared(cloud, network, world, balancer):
+    """On a cloud whose ports have no DNS name they are released all the same."""
+    cloud.missing.add("dns-integration")
+    lb = balancer(amphorae=1)
+    vip = plug(network, lb)
+    network.failover_preparation(lb.amphorae[0])
+    assert world.port(lb.amphorae[0].vrrp_port_id).device_id == ""
+    network.unplug_vip(lb, vip)
+
+
+def test_rules_are_one_request_before_any_is_deleted(cloud, network, world, balancer):
+    """However many rules change, all new ones are made at once, and first."""
+    lb = balancer(amphorae=0, topology="SINGLE")
+    secure(network, lb)
+    lb.listeners = [
+        Listener(id=new_id(), protocol="TCP", protocol_port=port, peer_port=port + 1)
+        for port in range(8000, 8040, 2)
+    ]
+    with cloud.recording() as made:
+        network.update_vip(lb)
+    changes = asked(made, "POST", "DELETE", "PUT")
+    removals = ["DELETE /security-group-rules/{id}"] * 3
+    assert changes == ["POST /security-group-rules", *removals]
+    assert len(world.rules(naming.vip_device(lb.id))) == 40
+    with cloud.recording() as again:
+        network.update_vip(lb)
+    assert asked(again, "POST", "DELETE") == []
+
+
+def test_configs_are_one_wave_however_many_amphorae(cloud, network, world, balancer):
+    """Ports, subnets and networks are a request each, also with two families."""
+    lb = balancer(amphorae=3, dual=True)
+    plug(network, lb)
+    with cloud.recording() as made:
+        configs = network.get_network_configs(lb)
+    assert len(configs) == 3
+    assert sorted(asked(made)) == ["GET /networks", "GET /ports", "GET /subnets"]
+
+
+def test_nothing_is_asked_of_everybody(cloud, network, world, balancer):
+    """In the whole life of a load balancer no list goes without a filter."""
+    lb = balancer(dual=True)
+    server, network_id = lb.amphorae[0].compute_id, world.member_network_ids[0]
+    with cloud.recording() as made:
+        vip = plug(network, lb)
+        network.plug_network(server, network_id)
+        network.get_plugged_networks(server)
+        network.update_vip(lb)
+        network.update_vip_sg(lb, vip)
+        network.plug_vip(lb, vip)
+        network.get_network_configs(lb)
+        network.failover_preparation(lb.amphorae[0])
+        network.unplug_network(server, network_id)
+        network.unplug_aap_port(vip, lb.amphorae[0], subnet_of(vip))
+        network.unplug_vip(lb, vip)
+        network.deallocate_vip(vip)
+    lists = [r for r in made if r.method == "GET" and not r.path.endswith("{id}")]
+    assert len(lists) > 10
+    assert [r.path for r in lists if not r.filters] == []
+
+
+def test_user_token_is_used_for_that_read_only(cloud, network, world):
+    """With a token that is not valid the service's own is neither lost nor asked for."""
+    user = copy.copy(world.user_context())
+    user.auth_token = "expired"
+    with cloud.recording() as made:
+        with pytest.raises(exceptions.NetworkException):
+            network.get_network(world.vip_network_id, context=user)
+        network.get_network(world.vip_network_id)
+    assert [(r.service, r.status) for r in made] == [("network", 401), ("network", 200)]
+
+
+def test_lost_answer_of_create_port_makes_no_second_port(cloud, network, world, clean):
+    """A port whose making was not answered is found, with or without a name."""
+    network_id = world.member_network_ids[0]
+    before = len(world.ports(network_id=network_id))
+    for name in (MEMBER + new_id(), None):
+        cloud.fail("network", "POST", "/ports$", drop="after")
+        port = network.create_port(network_id, name)
+        assert len(world.ports(network_id=network_id)) == before + 1
+        network.delete_port(port.id)
+
+
+def test_lost_answer_of_plug_fixed_ip_adds_no_second_address(
+    cloud, network, world, clean
+):
+    """An address whose adding was not answered is not added again."""
+    first = [FixedIP(subnet_id=world.member_subnet_ids[0])]
+    port = network.create_port(
+        world.member_network_ids[0], MEMBER + new_id(), fixed_ips=first
+    )
+    cloud.fail("network", "PUT", "/ports/", drop="after")
+    after = network.plug_fixed_ip(port.id, world.member_subnet_ids[1])
+    assert len(after.fixed_ips) == 2
+    network.delete_port(port.id)
+
+
+def test_rule_that_is_made_meanwhile_is_no_error(cloud, network, world, balancer):
+    """That a rule exists already fails neither the call nor the other rules (10)."""
+    lb = balancer(amphorae=0, topology="SINGLE")
+    secure(network, lb)
+    group = naming.vip_device(lb.id)
+    lb.listeners = [
+        Listener(id=new_id(), protocol="TCP", protocol_port=port)
+        for port in (8000, 8001)
+    ]
+    exists = {"type": "SecurityGroupRuleExists", "message": "exists", "detail": ""}
+    cloud.fail(
+        "network",
+        "POST",
+        "/security-group-rules$",
+        status=409,
+        body={"NeutronError": exists},
+    )
+    network.update_vip(lb)
+    expected = {Rule("IPv4", "tcp", port) for port in (8000, 8001)}
+    assert world.rules(group) == expected
