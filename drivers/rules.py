@@ -67,10 +67,10 @@ def wanted(load_balancer: LoadBalancer, vip: VIP) -> set[Rule]:
         for rule in _of_listener(listener, ethertypes, open_ports=not vip.sg_ids)
     ]
     if load_balancer.topology == ACTIVE_STANDBY:
+        # VRRP runs between the addresses on the first address's subnet.
+        first = [_ethertype(address) for address in addresses(vip)[:1]]
         found += [
-            Rule(ethertype, protocol, inside=True)
-            for ethertype in ethertypes
-            for protocol in (VRRP, AH)
+            Rule(e, protocol, inside=True) for e in first for protocol in (VRRP, AH)
         ]
     everybody = {rule for rule in found if not (rule.cidr or rule.inside)}
     others = [r for r in found if dataclasses.replace(r, cidr="") not in everybody]

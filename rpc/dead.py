@@ -113,7 +113,7 @@ class DeadLetters:
         self._transport = open_transport(conf)
         if not broker.uses_rabbit(self._transport):
             raise ValueError(
-                "[DEFAULT] transport_url: only RabbitMQ keeps dead letters, and this "
+                "transport_url: only RabbitMQ keeps dead letters, and this "
                 "one is in memory"
             )
 

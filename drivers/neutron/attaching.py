@@ -10,11 +10,12 @@ from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.ports import Claimed
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import PortNotFound
-from networker.models import Interface
+from networker.models import Amphora, Interface
 
 
-def attach(cloud: Cloud, compute_id: str, port_id: str) -> Interface:
+def attach(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     """Do what :meth:`NetworkDriver.plug_port` says."""
+    compute_id = amphora.compute_id or ""
 
     def look() -> Json:
         # How it is marked before says afterwards whether another call relies on it.
@@ -44,4 +45,6 @@ def attach(cloud: Cloud, compute_id: str, port_id: str) -> Interface:
         [step(connect, name="attach", undo=disconnect)],
         timely=True,
     )
-    return translate.interface(done["port"], compute_id)
+    interface = translate.interface(done["port"], compute_id)
+    interface.amphora_id = amphora.id
+    return interface

@@ -12,7 +12,7 @@ from oslo_log import log
 
 from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
-from networker.drivers.neutron import marks
+from networker.drivers.neutron import marks, translate
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import MAC_IN_USE, Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.patience import time_is_up
@@ -216,8 +216,9 @@ class Ports:
         the same group at once want the same.
         """
         for left in reversed(range(_TRIES)):
-            kept = [g for g in port["security_groups"] if g not in group_ids]
-            if kept == port["security_groups"]:
+            held = translate.groups(port)
+            kept = [group_id for group_id in held if group_id not in group_ids]
+            if kept == held:
                 return
             body = {"port": {"security_groups": kept}}
             try:

@@ -13,7 +13,7 @@ from oslo_log import log
 
 from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
-from networker.drivers.neutron import marks
+from networker.drivers.neutron import marks, translate
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.extensions import SECURITY_GROUPS, Extensions
@@ -191,7 +191,7 @@ class SecurityGroups:
 
 def choose(groups: Sequence[Json], ports: Iterable[Json]) -> Json | None:
     """Return which of a load balancer's groups is its: one in use, else the oldest."""
-    used = {group_id for port in ports for group_id in port["security_groups"]}
+    used = {group_id for port in ports for group_id in translate.groups(port)}
     return next((g for g in groups if g["id"] in used), groups[0] if groups else None)
 
 

@@ -74,7 +74,7 @@ def port(data: Json) -> Port:
         admin_state_up=data["admin_state_up"],
         fixed_ips=fixed_ips(data),
         qos_policy_id=data.get("qos_policy_id"),
-        security_group_ids=data.get("security_groups", []),
+        security_group_ids=groups(data),
         vnic_type=data.get("binding:vnic_type", "normal"),
         allowed_addresses=[pair["ip_address"] for pair in pairs],
     )
@@ -118,6 +118,12 @@ def fixed_ips(data: Json) -> list[FixedIP]:
         FixedIP(subnet_id=ip["subnet_id"], ip_address=ip["ip_address"])
         for ip in data["fixed_ips"]
     ]
+
+
+def groups(data: Json) -> list[str]:
+    """Return the ids of a port's security groups, none where the cloud has none."""
+    held: list[str] = data.get("security_groups", [])
+    return held
 
 
 def holds(data: Json, address: str | None) -> bool:

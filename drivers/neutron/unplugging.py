@@ -51,7 +51,7 @@ def _unplugged(
     others = _others(cloud, missing, place)
     ports += [port for port in others if port["name"].startswith(naming.VRRP)]
     if ports:
-        cloud.remove("unplug_vip", ports)
+        cloud.remove("unplug_vip", list({port["id"]: port for port in ports}.values()))
     reused = [port for port in others if not port["name"].startswith(naming.VRRP)]
     management = {one.lb_network_ip for one in amphorae}
     return bool(_freed(cloud, owner, reused, management) or ports)
@@ -89,14 +89,14 @@ def _freed(
         for port in ports
         if not any(translate.holds(port, address) for address in management)
     ]
-    held = {group_id for port in ports for group_id in port["security_groups"]}
+    held = {group_id for port in ports for group_id in translate.groups(port)}
     if not held:
         return False
     groups = cloud.groups.find(owner) if owner else cloud.groups.named(held)
     group_ids = {group["id"] for group in groups}
-    ports = [port for port in ports if group_ids & set(port["security_groups"])]
+    ports = [port for port in ports if group_ids & set(translate.groups(port))]
     for port in ports:
-        kept = [g for g in port["security_groups"] if g not in group_ids]
+        kept = [g for g in translate.groups(port) if g not in group_ids]
         changes = {"security_groups": kept, "allowed_address_pairs": []}
         cloud.ports.update(port["id"], changes)
     return bool(ports)

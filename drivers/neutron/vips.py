@@ -161,7 +161,7 @@ class Vips:
         if port is None:
             return None, "", []
         owner = naming.owner_of(port["device_id"])
-        return port, owner, self.cloud.groups.named(port["security_groups"])
+        return port, owner, self.cloud.groups.named(translate.groups(port))
 
     def _port(self, port_id: str, owner: str) -> Json | None:
         if port_id:

@@ -33,7 +33,10 @@ class SecurityGroup(msgspec.Struct):
 def everything(tx: sqlite3.Connection) -> list[SecurityGroup]:
     """Return all security groups, oldest first."""
     rows = tx.execute("SELECT * FROM security_groups ORDER BY rowid").fetchall()
-    return [SecurityGroup(**row, rules=set(_managed(tx, row["id"]))) for row in rows]
+    return [
+        SecurityGroup(**row, rules={rule for rule, _ in _managed(tx, row["id"])})
+        for row in rows
+    ]
 
 
 def find(tx: sqlite3.Connection, name: str) -> str | None:
@@ -80,8 +83,8 @@ def add_rule(
     """Add a rule, given as in a request to Neutron."""
     tx.execute(
         "INSERT INTO security_group_rules (security_group_id, direction, ethertype, "
-        "protocol, port_range_min, port_range_max, remote_ip_prefix) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "protocol, port_range_min, port_range_max, remote_ip_prefix, remote_group_id) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             group_id,
             rule["direction"],
@@ -90,6 +93,7 @@ def add_rule(
             rule.get("port_range_min"),
             rule.get("port_range_max"),
             rule.get("remote_ip_prefix"),
+            rule.get("remote_group_id"),
         ),
     )
 
@@ -103,23 +107,27 @@ def rules_of(tx: sqlite3.Connection, group_id: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _managed(tx: sqlite3.Connection, group_id: str) -> dict[Rule, list[int]]:
+#: A rule, and whether it lets in the group's own ports only, which rules do not compare.
+_Key = tuple[Rule, bool]
+
+
+def _managed(tx: sqlite3.Connection, group_id: str) -> dict[_Key, list[int]]:
     """Return the rules that a driver may change, with the ids under which they are."""
-    found: dict[Rule, list[int]] = {}
+    found: dict[_Key, list[int]] = {}
     for row in rules_of(tx, group_id):
         rule = rules.read(row)
         if rule is not None:
-            found.setdefault(rule, []).append(row["id"])
+            found.setdefault((rule, rule.inside), []).append(row["id"])
     return found
 
 
 def reconcile(tx: sqlite3.Connection, group_id: str, wanted: set[Rule]) -> None:
     """Add the rules that are missing, and remove the driver's others."""
-    held = _managed(tx, group_id)
-    for rule in sorted(wanted - held.keys()):
+    held, keys = _managed(tx, group_id), {(rule, rule.inside) for rule in wanted}
+    for rule, _ in sorted(keys - held.keys()):
         add_rule(tx, group_id, rule.request(group_id))
-    for rule in held.keys() - wanted:
-        for rule_id in held[rule]:
+    for key in held.keys() - keys:
+        for rule_id in held[key]:
             tx.execute("DELETE FROM security_group_rules WHERE id = ?", (rule_id,))
 
 

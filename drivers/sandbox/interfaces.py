@@ -53,7 +53,9 @@ def _given(
 def plug_port(tx: sqlite3.Connection, amphora: Amphora, port: Port) -> Interface:
     """Do what :meth:`NetworkDriver.plug_port` says."""
     server = records.server(tx, amphora.compute_id)
-    return _interface(ports.attach(tx, ports.get(tx, port.id or ""), server))
+    interface = _interface(ports.attach(tx, ports.get(tx, port.id or ""), server))
+    interface.amphora_id = amphora.id
+    return interface
 
 
 def unplug(

@@ -4,7 +4,7 @@
 #: What tells a sandbox's database from others (SQLite's ``application_id``): "nwkr".
 APPLICATION_ID = 0x6E776B72
 #: Raised whenever a table changes (SQLite's ``user_version``).
-VERSION = 2
+VERSION = 3
 
 STATEMENTS = (
     """
@@ -100,7 +100,8 @@ STATEMENTS = (
         protocol TEXT,
         port_range_min INTEGER,
         port_range_max INTEGER,
-        remote_ip_prefix TEXT
+        remote_ip_prefix TEXT,
+        remote_group_id TEXT REFERENCES security_groups ON DELETE CASCADE
     )
     """,
     # NULLs differ from each other in SQL, but a rule that is there twice is refused.
@@ -108,7 +109,7 @@ STATEMENTS = (
     CREATE UNIQUE INDEX rules_once ON security_group_rules (
         security_group_id, direction, ethertype, ifnull(protocol, ''),
         ifnull(port_range_min, -1), ifnull(port_range_max, -1),
-        ifnull(remote_ip_prefix, '')
+        ifnull(remote_ip_prefix, ''), ifnull(remote_group_id, '')
     )
     """,
     # A group that a port has cannot be deleted: no cascade.

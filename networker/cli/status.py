@@ -53,8 +53,7 @@ class Status(Operation, ShowOne):
             raise Refused(str(error)) from error
         if not broker.uses_rabbit(transport):
             raise Refused(
-                "[DEFAULT] transport_url: only RabbitMQ can be asked, and this one is in "
-                "memory"
+                "transport_url: only RabbitMQ can be asked, and this one is in memory"
             )
         topic = conf.networker.topic
         with broker.look(transport) as found:

@@ -8,6 +8,7 @@ interface saying so is done as Octavia's own neutron driver does it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from octavia.network import base
 
 from networker import exceptions
+from networker.drivers import naming
 from networker.octavia import errors, results, slices
 from networker.octavia.lookups import Lookups
 
@@ -44,14 +46,28 @@ class NetworkerDriver(Lookups):
         return results.virtual_ips(vip, load_balancer)
 
     def deallocate_vip(self, vip: Any) -> None:
-        """Remove what reserves a VIP, and VRRP ports that amphorae have left."""
+        """Remove what reserves a VIP, and ports that its amphorae have left."""
         balancer = slices.read(vip, "load_balancer")
         known = slices.virtual_ip("deallocate_vip", vip, balancer)
         known.load_balancer_id = known.load_balancer_id or slices.read(balancer, "id")
         for amphora in slices.read(balancer, "amphorae") or ():
             if amphora.vrrp_port_id:
                 self.delete_port(amphora.vrrp_port_id)
+            self._delete_member_ports(amphora)
         self._ask("deallocate_vip", vip=known)
+
+    def _delete_member_ports(self, amphora: Any) -> None:
+        """Delete an amphora's ports on member networks.
+
+        Octavia leaves them when a pool is deleted with its members in it.
+        """
+        name = naming.member_port(amphora.id)
+        with contextlib.suppress(exceptions.PortNotFound):
+            while port := self._call("get_port_by_name", port_name=name):
+                if port.device_id not in (None, "", amphora.compute_id):
+                    LOG.warning("port %s is server %s's", port.id, port.device_id)
+                    return
+                self.delete_port(port.id)
 
     def plug_vip(self, load_balancer: Any, vip: Any) -> list[Any]:
         """Plug a VIP into all amphorae of a load balancer.

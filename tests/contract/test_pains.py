@@ -30,6 +30,8 @@ Tests without a file are in ``test_pains.py`` or ``test_pains_rules.py``.
 10  rules changed by two at once: test_vip.py::TestUpdate::test_twice_at_once,
     test_rules_converge_when_two_change_them_differently
 11  egress, VRRP or foreign rules removed: test_egress_and_foreign_rules_stay
+11b peer ports open to everybody: test_only_the_group_itself_reaches_peers,
+    test_rules_for_peers_that_let_everybody_in_are_replaced
 12  peer port or TCP and UDP on one port make duplicates:
     test_peer_port_and_any_v4_do_not_collide, test_peer_port_and_any_v6_do_not_collide,
     test_tcp_and_udp_share_a_port

@@ -75,6 +75,37 @@ def test_peer_port_and_any_v6_do_not_collide(network, world, secured):
     assert world.rules(group) == expected
 
 
+def inside(rules):
+    """Return protocols and ports for which only the group itself is let in."""
+    return {(rule.protocol, rule.port) for rule in rules if rule.inside}
+
+
+def test_only_the_group_itself_reaches_peers(network, world, secured):
+    """Peer ports, VRRP and AH are for the amphorae; listeners are for their users."""
+    lb, group = secured(listener(80, peer_port=1025), listener(81, "10.0.0.0/8"))
+    lb.topology = "ACTIVE_STANDBY"
+    network.update_vip(lb)
+    assert inside(world.rules(group)) == {("tcp", 1025), ("112", 0), ("51", 0)}
+    assert len(world.rules(group)) == 5
+
+
+def test_rules_for_peers_that_let_everybody_in_are_replaced(network, world, secured):
+    """What an older driver left open is closed, once, and the rest is not touched."""
+    lb, group = secured(listener(80, peer_port=1025))
+    lb.topology = "ACTIVE_STANDBY"
+    network.update_vip(lb)
+    before = world.all_rules(group)
+    for rule in (Rule("IPv4", "tcp", 1025), Rule("IPv4", "112")):
+        world.remove_rule(group, rule)
+        body = rule.request("")
+        del body["security_group_id"], body["remote_group_id"]
+        world.add_rule(group, **body)
+    for _ in range(2):
+        network.update_vip(lb)
+        assert inside(world.rules(group)) == {("tcp", 1025), ("112", 0), ("51", 0)}
+        assert world.all_rules(group) == before
+
+
 def test_tcp_and_udp_share_a_port(network, world, secured):
     """Two listeners on one port are two rules, and stay so when one goes (12)."""
     tcp, udp = listener(53), listener(53, protocol="UDP")

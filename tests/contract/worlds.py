@@ -242,7 +242,8 @@ def _name(server: Any) -> str:
 
 def _text(rule: Any) -> str:
     parts = ("direction", "ethertype", "protocol", "port_range_min", "remote_ip_prefix")
-    return " ".join(str(rule[part] or "any") for part in parts)
+    text = " ".join(str(rule[part] or "any") for part in parts)
+    return f"{text} inside" if rule["remote_group_id"] else text
 
 
 def _port(port: Any) -> Port:

@@ -55,6 +55,25 @@ def test_what_is_missing_is_named(kind, attribute):
     assert ID in str(error)
 
 
+@pytest.mark.parametrize("kind", ["QosPolicyNotFound", "SecurityGroupNotFound"])
+def test_what_was_only_mentioned_is_the_operations_failure(kind):
+    """A group or policy that does not exist is NotFound where it was asked for only."""
+    words = f"{ID} could not be found."
+    asked = translated(kind, exceptions.NetworkException, words)
+    assert type(asked) is getattr(exceptions, kind)
+    assert ID in asked.attributes().values()
+    mentioned = translated(kind, exceptions.CreatePortException, words)
+    assert type(mentioned) is exceptions.CreatePortException
+    assert words in str(mentioned)
+
+
+def test_an_address_in_use_is_named():
+    """Where the caller named no address, Neutron's words do."""
+    words = "IP address 192.0.2.7 already allocated in subnet x"
+    kind, operation = "IpAddressAlreadyAllocated", exceptions.CreatePortException
+    assert translated(kind, operation, words).ip_address == "192.0.2.7"
+
+
 def test_attributes_are_those_of_the_class():
     """What is known of the call is on the exception as far as its class has it."""
     about = {"load_balancer_id": "lb", "ip_address": "192.0.2.1"}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from networker import exceptions
 from networker.drivers.base import NetworkDriver
 from networker.drivers.neutron.cloud import Cloud
 from networker.models import VIP, Amphora, LoadBalancer
@@ -22,18 +21,6 @@ class Connected(NetworkDriver):
 def vip_of(load_balancer: LoadBalancer) -> VIP:
     """Return a load balancer's VIP, which the interface has made sure that it has."""
     return load_balancer.vip or VIP()
-
-
-def require(method: str, **values: str | None) -> None:
-    """Refuse a call in which one of some values is empty.
-
-    :raises InvalidRequest: names the first of them
-    """
-    for path, value in values.items():
-        if not (value or "").strip():
-            raise exceptions.InvalidRequest(
-                f"{method}: {path} must not be empty", method=method
-            )
 
 
 def about(load_balancer: LoadBalancer, vip: VIP) -> dict[str, str | None]:

@@ -44,4 +44,4 @@ class InterfaceMethods(Connected):
         known = {"network_id": port.network_id, "port_id": port_id}
         failure = exceptions.PlugNetworkException
         with refused_as(failure, compute_id=compute_id, **known):
-            return attaching.attach(self._cloud, compute_id, port_id)
+            return attaching.attach(self._cloud, amphora, port_id)

@@ -191,6 +191,18 @@ def test_half_an_amphora_is_no_error(driver, sandbox, plugged):
     ] == []
 
 
+def test_ports_on_member_networks_go_with_the_vip(driver, sandbox, plugged, balancer):
+    """What a pool's deletion leaves on an amphora does not outlive its load balancer."""
+    one = plugged.amphorae[0]
+    name = f"octavia-lb-member-{one.id}"
+    for network in ("member-net-1", "member-net-2"):
+        port = driver.create_port(balancer.networks[network], name=name)
+    driver.plug_port(one, port)
+    driver.unplug_vip(plugged, plugged.vip)
+    driver.deallocate_vip(plugged.vip)
+    assert [p for p in sandbox.backdoor.ports() if p.name == name] == []
+
+
 def test_a_group_that_is_missing_is_not_set(driver, balancer):
     """An amphora's port is left as it is while the VIP has no group, as Octavia does."""
     lb = balancer.lb
