@@ -23,17 +23,7 @@ def attach(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
         return cloud.adjusting.rely(port) if port["device_id"] == compute_id else port
 
     def connect(port: Json) -> Json | None:
-        try:
-            attached = cloud.compute.attach(compute_id, Claimed(port, made=False))
-        except Refused as refused:
-            if is_gone(refused) and port_id in (refused.orig_msg or ""):
-                raise PortNotFound(
-                    port_id=port_id,
-                    orig_msg=refused.orig_msg,
-                    orig_code=refused.orig_code,
-                ) from refused
-            raise
-        return port if attached else None
+        return port if _attached(cloud, compute_id, port) else None
 
     def disconnect(port: Json | None) -> None:
         if port:
@@ -48,3 +38,17 @@ def attach(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     interface = translate.interface(done["port"], compute_id)
     interface.amphora_id = amphora.id
     return interface
+
+
+def _attached(cloud: Cloud, compute_id: str, port: Json) -> bool:
+    """Attach a port, and tell whether it was this call that did.
+
+    :raises PortNotFound: it is gone
+    """
+    try:
+        return cloud.compute.attach(compute_id, Claimed(port, made=False))
+    except Refused as refused:
+        if not (is_gone(refused) and port["id"] in (refused.orig_msg or "")):
+            raise
+        about = {"orig_msg": refused.orig_msg, "orig_code": refused.orig_code}
+        raise PortNotFound(port_id=port["id"], **about) from refused

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -70,31 +71,22 @@ def create(cloud: Cloud, wanted: Wanted) -> Json:
 def _create(
     cloud: Cloud, wanted: Wanted, purpose: Sequence[str], relied: set[str]
 ) -> Json:
-    ports = cloud.ports
+    disclaim, put_back = cloud.ports.disclaim, cloud.adjusting.put_back
 
     def claim() -> Claimed:
         claimed = _claim(cloud, wanted, purpose)
         relied.add(claimed.port["id"])
         return claimed
 
-    def change(port: Json) -> Json:
-        return _change(port, wanted.changeable())
-
     def adjust(claimed: Claimed) -> Adjusted:
         _check(claimed.port, wanted)
+        change = functools.partial(_change, wanted=wanted.changeable())
         return cloud.adjusting.adjust(claimed, change)
 
     done = cloud.flows.run(
         "create_port",
-        [step(claim, name="port", provides="claimed", undo=ports.disclaim)],
-        [
-            step(
-                adjust,
-                name="adjust",
-                provides="adjusted",
-                undo=cloud.adjusting.put_back,
-            )
-        ],
+        [step(claim, name="port", provides="claimed", undo=disclaim)],
+        [step(adjust, name="adjust", provides="adjusted", undo=put_back)],
         timely=True,
     )
     port: Json = done["adjusted"].port

@@ -16,7 +16,6 @@ from typing import Any
 from octavia.network import base
 
 from networker import exceptions
-from networker.drivers import naming
 from networker.octavia import errors, results, slices
 from networker.octavia.lookups import Lookups
 
@@ -61,7 +60,7 @@ class NetworkerDriver(Lookups):
 
         Octavia leaves them when a pool is deleted with its members in it.
         """
-        name = naming.member_port(amphora.id)
+        name = f"octavia-lb-member-{amphora.id}"  # as Octavia's tasks call them
         with contextlib.suppress(exceptions.PortNotFound):
             while port := self._call("get_port_by_name", port_name=name):
                 if port.device_id not in (None, "", amphora.compute_id):

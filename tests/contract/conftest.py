@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from networker.testing.rabbitmq import Node
 from tests.contract.world import World
 from tests.contract.worlds import SMALL, CloudWorld, SandboxWorld
 from tests.fakecloud import FakeCloud
+from tests.fakecloud.state import State
 
 Setting = tuple[NetworkDriver, World]
 CLOUD = os.environ.get("OS_CLOUD", "")
@@ -40,7 +42,7 @@ SETTINGS = [
 
 
 def _configured(
-    directory: pathlib.Path, kind: str, bus: str, cloud: str
+    directory: pathlib.Path, kind: str, bus: str, cloud: str, **patience: float
 ) -> pathlib.Path:
     return processes.write(
         directory / "networker.conf",
@@ -58,7 +60,7 @@ def _configured(
                 "database": directory / "sandbox.sqlite",
                 "topology": _topology(directory / "topology.yaml"),
             },
-            "neutron": {"cloud": cloud, "poll_interval": 0.1},
+            "neutron": {"cloud": cloud, "poll_interval": 0.1, **patience},
         },
     )
 
@@ -75,18 +77,22 @@ def _topology(path: pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _running(
-    name: str, directory: pathlib.Path, url: str, cloud: str, user: str
+    name: str,
+    directory: pathlib.Path,
+    url: str,
+    cloud: str,
+    user: str,
+    **patience: float,
 ) -> Iterator[Setting]:
     kind, _, how = name.partition("-")
-    config = _configured(directory, kind, url, cloud)
+    config = _configured(directory, kind, url, cloud, **patience)
     conf = processes.configuration(config)
     with contextlib.ExitStack() as stack:
         driver: Any = drivers.load(conf)
         stack.callback(driver.close)
         driver.check()
-        neutron = kind == "neutron"
-        world: World = CloudWorld(cloud, user) if neutron else SandboxWorld(driver)
-        world.remote = neutron and cloud == CLOUD
+        world = CloudWorld(cloud, user) if kind == "neutron" else SandboxWorld(driver)
+        world.remote = kind == "neutron" and cloud == CLOUD
         world.sweep()
         stack.callback(world.sweep)
         network: NetworkDriver = driver
@@ -101,14 +107,23 @@ def _running(
 
 
 @contextlib.contextmanager
-def _on_fake_cloud(directory: pathlib.Path) -> Iterator[Setting]:
-    """Run the neutron driver on a cloud that lives as long as the setting."""
-    with FakeCloud() as cloud, contextlib.ExitStack() as stack:
-        clouds = cloud.write_clouds(directory / "clouds.yaml")
+def _on_fake_cloud(
+    cloud: FakeCloud, directory: pathlib.Path, **patience: float
+) -> Iterator[Setting]:
+    """Run the neutron driver on a fake cloud."""
+    clouds = cloud.write_clouds(directory / "clouds.yaml")
+    with contextlib.ExitStack() as stack:
         # What has connected needs the environment no more; other settings need theirs.
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
-            running = _running("neutron", directory, "fake:/", "fake", "fake-demo")
+            running = _running(
+                "neutron",
+                directory,
+                url="fake:/",
+                cloud="fake",
+                user="fake-demo",
+                **patience,
+            )
             setting = stack.enter_context(running)
         yield setting
 
@@ -137,7 +152,7 @@ class Settings:
         self, name: str, directory: pathlib.Path
     ) -> contextlib.AbstractContextManager[Setting]:
         if name == "neutron-fake":
-            return _on_fake_cloud(directory)
+            return _on_fake_cloud(self._stack.enter_context(FakeCloud()), directory)
         if name.startswith("neutron") and not CLOUD:
             pytest.fail("OS_CLOUD does not name the cloud to test on")
         return _running(name, directory, self._url, CLOUD, CLOUD_USER)
@@ -170,6 +185,38 @@ def setting(request: pytest.FixtureRequest) -> Setting:
     held = request.getfixturevalue("rabbit_settings" if rabbit else "settings")
     setting: Setting = held[request.param]
     return setting
+
+
+@dataclasses.dataclass
+class Refusing:
+    """A cloud that can be made to refuse, and a driver on it that is not patient."""
+
+    cloud: FakeCloud
+    driver: NetworkDriver
+    world: World
+    saved: State
+
+
+@pytest.fixture(scope="package")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusing]:
+    """A setting of its own for tests that let a cloud refuse."""
+    patience = {"poll_interval": 0.05, "detach_timeout": 1.0}
+    with FakeCloud() as cloud:
+        directory = tmp_path_factory.mktemp("refusing")
+        with _on_fake_cloud(cloud, directory, **patience) as (driver, world):
+            yield Refusing(cloud, driver, world, cloud.save())
+
+
+@pytest.fixture(name="cloud")
+def well(refusing: Refusing) -> Iterator[FakeCloud]:
+    """That cloud as it begins, and well again afterwards."""
+    cloud = refusing.cloud
+    cloud.restore(refusing.saved)
+    yield cloud
+    cloud.forgive()
+    cloud.missing.clear()
+    cloud.quotas.clear()
+    cloud.detach_delay = 0.05
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 """What Octavia's own driver is known to fail at, and the tests that prevent it here.
 
 The numbers are those of the list of 25 that Octavia's history gave (release notes, bugs).
-Tests without a file are in ``test_pains.py`` or ``test_pains_rules.py``.
+Tests without a file are in this one, or in those of rules and amphorae beside it.
 
 1   VRRP port left when the attach fails:
     test_vrrp_port_is_not_leaked_when_attach_fails,
     test_cloud_refuses.py::test_vrrp_port_is_not_leaked_when_nova_fails,
-    test_vip.py::TestPlug::test_undoes_everything_when_one_server_is_missing
+    test_plugging.py::TestPlug::test_undoes_everything_when_one_server_is_missing
 2   base port left when a failover is reverted:
     test_base_port_is_found_by_a_retry_and_by_the_revert
 3   orphans when a create is reverted, subnet gone by then:
@@ -27,7 +27,7 @@ Tests without a file are in ``test_pains.py`` or ``test_pains_rules.py``.
 9   group still in use when it is deleted:
     test_cloud_refuses.py::test_group_that_is_in_use_for_a_moment_is_deleted,
     test_vip.py::TestDeallocate::test_cleans_up_what_is_still_plugged
-10  rules changed by two at once: test_vip.py::TestUpdate::test_twice_at_once,
+10  rules changed by two at once: test_plugging.py::TestUpdate::test_twice_at_once,
     test_rules_converge_when_two_change_them_differently
 11  egress, VRRP or foreign rules removed: test_egress_and_foreign_rules_stay
 11b peer ports open to everybody: test_only_the_group_itself_reaches_peers,
@@ -36,14 +36,14 @@ Tests without a file are in ``test_pains.py`` or ``test_pains_rules.py``.
     test_peer_port_and_any_v4_do_not_collide, test_peer_port_and_any_v6_do_not_collide,
     test_tcp_and_udp_share_a_port
 13  deletion stopped by what is missing: test_deletion_tolerates_what_is_missing,
-    test_vip.py::TestUnplug::test_tolerates_half_built_amphorae
+    test_plugging.py::TestUnplug::test_tolerates_half_built_amphorae
 14  replacement port outside of the VIP's group:
     test_replacement_port_is_in_the_vips_group
 15  user's groups: test_groups.py::TestOfTheVip::test_lets_in_by_the_users_groups,
     test_amphorae.py::TestPlug::test_routes_the_vip_to_the_amphora
 16  QoS and groups of DELETED amphorae, no QoS, stranger's policy:
     test_deleted_amphora_port_is_skipped,
-    test_cloud_refuses.py::test_without_qos_nothing_else_is_missing,
+    test_cloud_lacks.py::test_without_qos_nothing_else_is_missing,
     test_lookups.py::TestAsAUser::test_needs_a_valid_token
 17  member port on the wrong subnet: test_member_port_is_on_the_wanted_subnet_only
 18  interface forgotten because a detach is late:
@@ -57,12 +57,12 @@ Tests without a file are in ``test_pains.py`` or ``test_pains_rules.py``.
     test_vip.py::TestAllocate::test_repairs_its_own_lost_port,
     test_failover_survives_without_an_amphora
 22  IPv6: test_long_ipv6_address_is_the_same_address, test_cidr_spelling_does_not_flap,
-    test_vip.py::TestPlug::test_serves_both_families,
+    test_plugging.py::TestPlug::test_serves_both_families,
     test_ports.py::TestState::test_is_set
     (that the old port goes down first, and SLAAC addresses, which Neutron keeps, are the
     controller's business)
-23  DNS name in the way of another server: test_cloud_refuses.py::test_dns_name_is_cleared,
-    test_cloud_refuses.py::test_without_dns_nothing_is_cleared
+23  DNS name in the way of another server: test_cloud_lacks.py::test_dns_name_is_cleared,
+    test_cloud_lacks.py::test_without_dns_nothing_is_cleared
 24  user sees or uses what is hidden:
     test_lookups.py::TestAsAUser::test_does_not_see_what_is_the_services
     (whether ports of the VIP's network are secured is checked by the controller, which
@@ -80,7 +80,7 @@ And the holes that were found by reading it:
     test_cidr_spelling_does_not_flap; order and number of requests:
     test_rules_are_added_before_they_are_deleted
 -   addresses changed by two at once:
-    test_ports.py::TestAddresses::test_given_at_once_all_stay
+    test_addresses.py::TestAddresses::test_given_at_once_all_stay
 -   every refusal an error of the interface:
     test_cloud_refuses.py::test_errors_are_the_interfaces
 -   409 told apart: test_exhausted_pool_is_not_reported_as_address_in_use,
@@ -111,14 +111,14 @@ from tests.contract.steps import (
     secure,
     subnet_of,
 )
-from tests.contract.world import MEMBER, at_once, new_id
+from tests.contract.world import MEMBER, new_id
 
 
 def test_table_names_tests_that_exist():
     """Every test that the table names is there."""
     here = pathlib.Path(__file__).parent
     text = {path.name: path.read_text() for path in here.glob("test_*.py")}
-    own = text["test_pains.py"] + text["test_pains_rules.py"]
+    own = "".join(text[name] for name in text if name.startswith("test_pains"))
     for line in re.findall(r"[\w.:]*\btest_\w+(?:\.py[\w:]*)?", __doc__):
         file, *inside = line.rpartition(".py")[0::2] if ".py" in line else ("", line)
         for name in filter(None, inside[0].split("::")):
@@ -139,27 +139,6 @@ def test_vrrp_port_is_not_leaked_when_attach_fails(network, world, balancer):
     assert world.port(vip.port_id) == before
 
 
-def test_base_port_is_found_by_a_retry_and_by_the_revert(network, world, balancer):
-    """A failover's port that was made already is made once, and reverted whole (2)."""
-    lb = balancer(amphorae=1)
-    vip, amphora = secure(network, lb), lb.amphorae[0]
-    group_id = network.get_security_group(naming.vip_device(lb.id)).id
-    wanted = {
-        "name": naming.vrrp_port(amphora.id),
-        "fixed_ips": [FixedIP(subnet_id=vip.subnet_id)],
-        "secondary_ips": [vip.ip_address],
-        "security_group_ids": [group_id],
-    }
-    tries = [network.create_port(vip.network_id, **wanted).id for _ in range(3)]
-    assert len(set(tries)) == 1
-    network.delete_port(tries[0])
-    assert world.ports(name=wanted["name"]) == []
-    # A port of which the controller never heard goes with the VIP.
-    network.create_port(vip.network_id, **wanted)
-    network.deallocate_vip(vip)
-    assert world.ports(name=wanted["name"]) == []
-
-
 def test_revert_that_knows_no_port_leaves_nothing(network, world, balancer):
     """What a failed create made goes though none of its answers was stored (3)."""
     lb = balancer(amphorae=1)
@@ -168,58 +147,6 @@ def test_revert_that_knows_no_port_leaves_nothing(network, world, balancer):
     network.unplug_aap_port(VIP(), amphora, subnet_of(vip))
     network.deallocate_vip(VIP(port_id=vip.port_id))
     assert world.leftovers() == []
-
-
-@pytest.fixture
-def exhausted(network, world, balancer):
-    """A load balancer whose VIP and a stranger have the only addresses of a subnet."""
-    small = world.small_subnet()
-    lb = balancer(amphorae=1)
-    lb.vip = VIP(subnet_id=small.id, network_id=small.network_id)
-    secure(network, lb)
-    world.stranger(small.network_id)
-    return lb
-
-
-def test_exhausted_subnet_does_not_cost_the_vip(network, world, exhausted):
-    """A failover that finds no address leaves VIP and group as they were (4)."""
-    lb = exhausted
-    vip, amphora = lb.vip, lb.amphorae[0]
-    before = world.port(vip.port_id)
-    with pytest.raises(exceptions.NoMoreAddresses) as caught:
-        network.plug_aap_port(lb, vip, amphora, subnet_of(vip))
-    assert isinstance(caught.value, exceptions.PlugVIPException)
-    with pytest.raises(exceptions.NoMoreAddresses):
-        network.plug_vip(lb, vip)
-    name = naming.vrrp_port(amphora.id)
-    with pytest.raises(exceptions.NoMoreAddresses) as created:
-        network.create_port(vip.network_id, name)
-    assert isinstance(created.value, exceptions.CreatePortException)
-    assert world.ports(name=name) == []
-    assert world.port(vip.port_id) == before
-    assert len(world.group_ids(naming.vip_device(lb.id))) == 1
-    lb.vip = msgspec.structs.replace(vip, port_id=None)
-    assert network.allocate_vip(lb) == vip
-
-
-def test_exhausted_pool_is_not_reported_as_address_in_use(
-    network, world, balancer, exhausted
-):
-    """That there is no address left is told apart from that one is taken (8)."""
-    vip, lb = exhausted.vip, balancer(amphorae=0)
-    lb.vip = VIP(subnet_id=vip.subnet_id)
-    for call in (
-        lambda: network.allocate_vip(lb),
-        lambda: network.plug_network(world.servers[0].compute_id, vip.network_id),
-        lambda: network.plug_fixed_ip(vip.port_id, vip.subnet_id, "192.0.2.3"),
-        lambda: network.create_port(vip.network_id, MEMBER + new_id()),
-    ):
-        with pytest.raises(exceptions.NetworkException) as caught:
-            call()
-        assert not isinstance(caught.value, exceptions.AddressInUse)
-    with pytest.raises(exceptions.NoMoreAddresses) as full:
-        network.allocate_vip(lb)
-    assert (full.value.orig_code, bool(full.value.orig_msg)) == (409, True)
 
 
 def test_vip_is_not_doubled_when_allocated_again(network, world, balancer):
@@ -266,30 +193,6 @@ def test_deletion_tolerates_what_is_missing(network, world, balancer):
     assert world.leftovers() == []
 
 
-def test_replacement_port_is_in_the_vips_group(network, world, balancer):
-    """A port that is attached already is in the group when it is plugged (14)."""
-    lb = balancer(amphorae=1)
-    vip, amphora = secure(network, lb), lb.amphorae[0]
-    base = network.create_port(vip.network_id, naming.vrrp_port(amphora.id))
-    network.plug_port(amphora, base)
-    plugged = plug_one(network, lb)
-    (group_id,) = world.group_ids(naming.vip_device(lb.id))
-    port = world.port(base.id)
-    assert (plugged.vrrp_port_id, port.security_group_ids) == (base.id, [group_id])
-    assert port.allowed_addresses == [vip.ip_address]
-
-
-def test_deleted_amphora_port_is_skipped(network, balancer):
-    """An amphora that is DELETED has no port to change, nor to tell of (16)."""
-    lb = balancer(amphorae=1)
-    vip, gone = secure(network, lb), lb.amphorae[0]
-    gone.status, gone.vrrp_port_id = "DELETED", NOWHERE
-    network.update_aap_port_sg(lb, gone, vip)
-    assert network.get_network_configs(lb) == {}
-    assert network.plug_vip(lb, vip) == []
-    assert gone.vrrp_port_id == NOWHERE
-
-
 def test_member_port_is_on_the_wanted_subnet_only(network, world, clean):
     """On a network of two subnets a port gets no address that nobody asked for (17)."""
     network_id = world.member_network_ids[0]
@@ -310,61 +213,6 @@ def test_unplugged_interface_is_gone_at_once(network, world, clean):
     plugged = {i.network_id for i in network.get_plugged_networks(server)}
     assert plugged == {world.mgmt_network_id}
     network.delete_port(port.id)
-
-
-def test_management_port_is_never_touched(network, world, balancer):
-    """Even a VIP on the management network leaves the management port alone (19)."""
-    lb = balancer(amphorae=1)
-    server = lb.amphorae[0].compute_id
-    (before,) = world.ports(device_id=server, network_id=world.mgmt_network_id)
-    lb.vip = VIP(subnet_id=world.mgmt_subnet_id, network_id=world.mgmt_network_id)
-    vip = secure(network, lb)
-    plugged = plug_one(network, lb)
-    assert plugged.vrrp_port_id != before.id
-    assert world.port(before.id) == before
-    network.unplug_aap_port(vip, plugged, subnet_of(vip))
-    assert world.port(plugged.vrrp_port_id) is None
-    assert world.port(before.id) == before
-
-
-def test_two_amphorae_are_plugged_at_once(network, world, balancer):
-    """Both calls of a new load balancer end with a port each, in the one group (20)."""
-    lb = balancer()
-    vip = secure(network, lb)
-    first, second = at_once(
-        *[
-            lambda a=amphora: network.plug_aap_port(lb, vip, a, subnet_of(vip))
-            for amphora in lb.amphorae
-        ]
-    )
-    (group_id,) = world.group_ids(naming.vip_device(lb.id))
-    for plugged in (first, second):
-        port = world.port(plugged.vrrp_port_id)
-        assert port.device_id == plugged.compute_id
-        assert port.security_group_ids == [group_id]
-    assert first.vrrp_port_id != second.vrrp_port_id
-
-
-def test_failover_survives_without_an_amphora(network, world, balancer):
-    """With all amphorae gone, the VIP can be repaired and plugged again (21)."""
-    lb = balancer()
-    vip = secure(network, lb)
-    for amphora in lb.amphorae:
-        amphora.status, amphora.vrrp_port_id = "DELETED", NOWHERE
-    assert network.allocate_vip(lb) == vip
-    (group_id,) = world.group_ids(naming.vip_device(lb.id))
-    assert network.update_vip_sg(lb, vip) == group_id
-    server = world.servers[2]
-    lb.amphorae.append(
-        Amphora(
-            id=new_id(),
-            compute_id=server.compute_id,
-            lb_network_ip=server.lb_network_ip,
-        )
-    )
-    plugged = plug_one(network, lb, -1)
-    assert world.port(plugged.vrrp_port_id).security_group_ids == [group_id]
-    assert set(network.get_network_configs(lb)) == {plugged.id}
 
 
 def test_long_ipv6_address_is_the_same_address(network, world, balancer):
