@@ -21,6 +21,9 @@ from networker.octavia.lookups import Lookups
 
 LOG = logging.getLogger(__name__)
 
+#: More networks than a server can be on.
+_MEMBER_NETWORKS = 64
+
 
 class NetworkerDriver(Lookups):
     """A network driver for Octavia; it holds nothing, and any number may be made."""
@@ -62,7 +65,8 @@ class NetworkerDriver(Lookups):
         """
         name = f"octavia-lb-member-{amphora.id}"  # as Octavia's tasks call them
         with contextlib.suppress(exceptions.PortNotFound):
-            while port := self._call("get_port_by_name", port_name=name):
+            for _ in range(_MEMBER_NETWORKS):
+                port = self._call("get_port_by_name", port_name=name)
                 if port.device_id not in (None, "", amphora.compute_id):
                     LOG.warning("port %s is server %s's", port.id, port.device_id)
                     return

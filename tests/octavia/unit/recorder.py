@@ -14,6 +14,7 @@ from networker.rpc import codec, contract
 _RESULTS: dict[str, Any] = {
     "allocate_vip": models.VIP(),
     "get_network_configs": {},
+    "get_port_by_name": models.Port(id="port", device_id="another server"),
     "plug_aap_port": models.Amphora(),
     "plug_port": models.Interface(),
     "plug_vip": [],
