@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from networker import exceptions
@@ -53,12 +55,23 @@ def match(vip: VIP, port: Port) -> list[FixedIP] | None:
     """
     if vip.network_id not in (None, port.network_id):
         return None
-    places = [_place(vip), *map(_place, vip.additional)]
-    left = list(port.fixed_ips)
+    return assign([vip, *vip.additional], port.fixed_ips)
+
+
+def assign(
+    wanted: Sequence[VIP | AdditionalVIP | FixedIP], held: Sequence[FixedIP]
+) -> list[FixedIP] | None:
+    """Return addresses in the order of those that ask for them, others after them.
+
+    :param wanted: each asks for an address, a subnet, both or neither
+    :returns: None if one of them has none
+    """
+    places = list(map(_place, wanted))
+    left = list(held)
     chosen: dict[int, FixedIP] = {}
     # Who names an address chooses first, then who names a subnet, then the rest.
     for index in sorted(range(len(places)), key=lambda i: _freedom(*places[i])):
-        fitting = [held for held in left if _fits(held, *places[index])]
+        fitting = [one for one in left if _fits(one, *places[index])]
         if not fitting:
             return None
         chosen[index] = fitting[0]
@@ -99,7 +112,7 @@ def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP | None:
     )
 
 
-def _place(one: VIP | AdditionalVIP) -> tuple[str | None, str | None]:
+def _place(one: VIP | AdditionalVIP | FixedIP) -> tuple[str | None, str | None]:
     return one.ip_address or None, one.subnet_id or None
 
 

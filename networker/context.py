@@ -136,6 +136,12 @@ def current_trace_id() -> str | None:
     return (context.global_request_id or context.request_id) if context else None
 
 
+def current_operation_id() -> str:
+    """Return what this thread's request has in common with its copies alone."""
+    operation = getattr(oslo_context.get_current(), "operation_id", None)
+    return str(operation or uuid.uuid4())
+
+
 def _store(context: oslo_context.RequestContext | None) -> None:
     if context is not None:
         context.update_store()

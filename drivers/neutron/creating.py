@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oslo_context import context as oslo_context
-
+from networker.context import current_operation_id
 from networker.drivers import naming
 from networker.drivers.flow import step
 from networker.drivers.neutron import marks, translate
@@ -19,7 +17,8 @@ from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed, difference
 from networker.drivers.neutron.translate import Json
-from networker.models import FixedIP, same_address
+from networker.drivers.vip import assign
+from networker.models import FixedIP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Wanted:
 
 def create(cloud: Cloud, wanted: Wanted) -> Json:
     """Do what :meth:`NetworkDriver.create_port` says."""
-    purpose = "port", wanted.name or _operation(), wanted.network_id
+    purpose = "port", wanted.name or current_operation_id(), wanted.network_id
     return marks.insist(lambda relied: _create(cloud, wanted, purpose, relied))
 
 
@@ -104,12 +103,6 @@ def _claim(cloud: Cloud, wanted: Wanted, purpose: Sequence[str]) -> Claimed:
         return cloud.ports.claim({**body, "security_groups": []}, *purpose)
 
 
-def _operation() -> str:
-    """Return what only copies of the same request have in common."""
-    operation = getattr(oslo_context.get_current(), "operation_id", None)
-    return str(operation or uuid.uuid4())
-
-
 def _asked(fixed_ip: FixedIP) -> dict[str, str]:
     asked = {"subnet_id": fixed_ip.subnet_id, "ip_address": fixed_ip.ip_address}
     return {name: value for name, value in asked.items() if value}
@@ -126,18 +119,6 @@ def _check(port: Json, wanted: Wanted) -> None:
 
     :raises Refused: it was
     """
-    left = translate.fixed_ips(port)
-    for asked in sorted(wanted.fixed_ips, key=lambda ip: not ip.ip_address):
-        fitting = [held for held in left if _fits(held, asked)]
-        if not fitting:
-            raise Refused(
-                orig_msg=f"port {port['id']} of that name has other addresses",
-                orig_code=409,
-            )
-        left.remove(fitting[0])
-
-
-def _fits(held: FixedIP, asked: FixedIP) -> bool:
-    return (not asked.subnet_id or held.subnet_id == asked.subnet_id) and (
-        not asked.ip_address or same_address(held.ip_address, asked.ip_address)
-    )
+    if assign(wanted.fixed_ips, translate.fixed_ips(port)) is None:
+        text = f"port {port['id']} of that name has other addresses"
+        raise Refused(orig_msg=text, orig_code=409)

@@ -39,9 +39,8 @@ class VrrpPorts:
         port = vrrp.reusable(plugged, amphora)
         if port is not None and not port["device_id"]:
             # Whoever may make ports on the network can give them any name.
-            port = (
-                port if port["project_id"] == self.cloud.network.project_id() else None
-            )
+            own = port["project_id"] == self.cloud.network.project_id()
+            port = port if own else None
         if port is not None and is_ours(port) and marks.is_recent(port):
             port = self.cloud.ports.mark(port["id"])
         if port is None:

@@ -9,6 +9,7 @@ import msgspec
 
 from networker import exceptions
 from networker.drivers.sandbox import ports, records
+from networker.drivers.vip import is_deleted
 from networker.models import (
     VIP,
     AdditionalVIP,
@@ -20,9 +21,6 @@ from networker.models import (
     Subnet,
 )
 
-#: ``Amphora.status`` of an amphora of which nothing is left.
-DELETED = "DELETED"
-
 
 def of(
     tx: sqlite3.Connection, load_balancer: LoadBalancer, only: Amphora | None
@@ -33,7 +31,7 @@ def of(
         return {only.id or "": _config(tx, vip, only)}
     found = {}
     for amphora in load_balancer.amphorae:
-        if amphora.status != DELETED:
+        if not is_deleted(amphora):
             try:
                 found[amphora.id or ""] = _config(tx, vip, amphora)
             except exceptions.PortNotFound:

@@ -10,9 +10,8 @@ import msgspec
 from networker import exceptions
 from networker.drivers import naming, rules
 from networker.drivers.sandbox import addresses, groups, ports, records, vips
-from networker.drivers.sandbox.configs import DELETED
 from networker.drivers.sandbox.errors import Refused
-from networker.drivers.vip import allocated
+from networker.drivers.vip import allocated, is_deleted
 from networker.models import VIP, Amphora, FixedIP, LoadBalancer, Port, Subnet
 
 
@@ -59,7 +58,7 @@ def secure_one(
     tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP, amphora: Amphora
 ) -> None:
     """Do what :meth:`NetworkDriver.update_aap_port_sg` says."""
-    if amphora.status == DELETED:
+    if is_deleted(amphora):
         return
     port = ports.get(tx, amphora.vrrp_port_id or "")
     group_ids = [_group(tx, load_balancer.id or ""), *vip.sg_ids]

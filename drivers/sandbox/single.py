@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 
 import msgspec
-from oslo_context import context as oslo_context
 
-from networker.context import Context
+from networker.context import current_operation_id
 from networker.drivers import naming
 from networker.drivers import vip as vips
 from networker.drivers.sandbox import addresses, groups, ports, records
 from networker.drivers.sandbox.errors import Refused
-from networker.models import VIP, AdditionalVIP, FixedIP, Port
+from networker.models import FixedIP, Port
 
 #: What the owners of ports begin with that routers hold on to.
 _ROUTED = ("network:router_", "network:floatingip")
@@ -32,7 +30,7 @@ def create(tx: sqlite3.Connection, wanted: Port) -> Port:
     if not all(place.subnet_id or place.ip_address for place in wanted.fixed_ips):
         raise Refused("a fixed IP names neither a subnet_id nor an ip_address")
     group_ids = wanted.security_group_ids or [groups.default(tx)]
-    purpose = ("port", name or _request(), network_id)
+    purpose = ("port", name or current_operation_id(), network_id)
     mac, made = ports.made_for(tx, network_id, name or "", *purpose)
     if made is None:
         new = msgspec.structs.replace(
@@ -45,35 +43,12 @@ def create(tx: sqlite3.Connection, wanted: Port) -> Port:
         )
         return ports.add(tx, new)
     port_id = made.id or ""
-    if not _fits(made, wanted.fixed_ips):
+    if vips.assign(wanted.fixed_ips, made.fixed_ips) is None:
         raise Refused(f"port {port_id} was made for it with other addresses", 409)
     ports.set_groups(tx, port_id, group_ids)
     ports.set_allowed(tx, port_id, wanted.allowed_addresses)
     ports.set_policy(tx, port_id, wanted.qos_policy_id)
     return ports.get(tx, port_id)
-
-
-def _request() -> str:
-    """Name what this thread works on; copies of a request have the same name."""
-    context = oslo_context.get_current()
-    known = context.operation_id if isinstance(context, Context) else None
-    return known or str(uuid.uuid4())
-
-
-def _fits(port: Port, wanted: list[FixedIP]) -> bool:
-    """Tell whether a port has an address for each that is wanted."""
-    if not wanted:
-        return True
-    first, *others = wanted
-    vip = VIP(
-        ip_address=first.ip_address,
-        subnet_id=first.subnet_id,
-        additional=[
-            AdditionalVIP(ip_address=other.ip_address, subnet_id=other.subnet_id)
-            for other in others
-        ],
-    )
-    return vips.match(vip, port) is not None
 
 
 def delete(tx: sqlite3.Connection, port_id: str) -> None:

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
-from collections.abc import Iterator
 from typing import NoReturn
 
 import keystoneauth1.exceptions
@@ -27,6 +24,7 @@ from networker.testing import rabbitmq
 from tests.chaos.bench import Setup
 from tests.chaos.experiments import ALL, Experiment
 from tests.chaos.results import Result
+from tests.directory import kept_or_temporary
 
 _ABOUT = """
 Break workers, broker and cloud under load, and count what was lost or done twice.
@@ -74,7 +72,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit("RabbitMQ is not installed: sudo apt-get install rabbitmq-server")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     wanted = [ALL[name] for name in asked.only or ALL]
-    with _directory(asked.keep) as directory, rabbitmq.Node() as node:
+    with kept_or_temporary(asked.keep, "chaos") as directory, rabbitmq.Node() as node:
         logging.basicConfig(filename=directory / "callers.log")
         results = {e.name: _run(console, e, node, directory, asked) for e in wanted}
     console.print(_table(results, asked.seed))
@@ -138,16 +136,6 @@ def _verdict(result: Result | None) -> str:
     if result.passed:
         return "[green]holds"
     return f"[red]broken:[/] {', '.join(result.broken)}"
-
-
-@contextlib.contextmanager
-def _directory(kept: pathlib.Path | None) -> Iterator[pathlib.Path]:
-    if kept:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
-        return
-    with tempfile.TemporaryDirectory(prefix="networker-chaos-") as made:
-        yield pathlib.Path(made)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,23 +18,6 @@ NOWHERE = "11111111-2222-4333-8444-555555555555"
 MAC = "02:00:5e:00:00:01"
 
 
-@pytest.fixture
-def client():
-    """A client of a new fake cloud."""
-    with FakeCloud() as cloud:
-        client = Client(cloud)
-        yield client
-        client.session.close()
-
-
-@pytest.fixture
-def demo(client):
-    """A client of the same cloud for a user of another project."""
-    demo = Client(client.cloud, "fake-demo")
-    yield demo
-    demo.session.close()
-
-
 class TestAccess:
     def test_openstacksdk_finds_everything(self, monkeypatch, tmp_path):
         """The library that the driver uses discovers all services, versions included."""

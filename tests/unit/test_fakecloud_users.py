@@ -5,27 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakecloud import FakeCloud
-from tests.fakecloud.client import Client, kind
+from tests.fakecloud.client import kind
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
-
-
-@pytest.fixture
-def client():
-    """A client of a new fake cloud."""
-    with FakeCloud() as cloud:
-        client = Client(cloud)
-        yield client
-        client.session.close()
-
-
-@pytest.fixture
-def demo(client):
-    """A client of the same cloud for a user of another project."""
-    demo = Client(client.cloud, "fake-demo")
-    yield demo
-    demo.session.close()
 
 
 class TestAddresses:

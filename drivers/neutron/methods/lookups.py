@@ -44,36 +44,24 @@ class LookupMethods(Connected):
 
     def get_network_by_name(self, network_name: str) -> Network:
         """Return the network with a name."""
-        with refused_as(exceptions.NetworkException):
-            found = self._first("/networks", "networks", name=network_name)
-        if found is None:
-            raise exceptions.NetworkNotFound(f"there is no network {network_name!r}")
-        return translate.network(found)
+        missing = exceptions.NetworkNotFound(f"there is no network {network_name!r}")
+        return translate.network(self._first("networks", missing, name=network_name))
 
     def get_subnet_by_name(self, subnet_name: str) -> Subnet:
         """Return the subnet with a name."""
-        with refused_as(exceptions.NetworkException):
-            found = self._first("/subnets", "subnets", name=subnet_name)
-        if found is None:
-            raise exceptions.SubnetNotFound(f"there is no subnet {subnet_name!r}")
-        return translate.subnet(found)
+        missing = exceptions.SubnetNotFound(f"there is no subnet {subnet_name!r}")
+        return translate.subnet(self._first("subnets", missing, name=subnet_name))
 
     def get_port_by_name(self, port_name: str) -> Port:
         """Return the port with a name."""
-        with refused_as(exceptions.NetworkException):
-            found = self._first("/ports", "ports", name=port_name)
-        if found is None:
-            raise exceptions.PortNotFound(f"there is no port {port_name!r}")
-        return translate.port(found)
+        missing = exceptions.PortNotFound(f"there is no port {port_name!r}")
+        return translate.port(self._first("ports", missing, name=port_name))
 
     def get_port_by_net_id_device_id(self, network_id: str, device_id: str) -> Port:
         """Return a port that a device has on a network."""
         place = {"network_id": network_id, "device_id": device_id}
-        with refused_as(exceptions.NetworkException):
-            found = self._first("/ports", "ports", **place)
-        if found is None:
-            text = f"device {device_id} has no port on network {network_id}"
-            raise exceptions.PortNotFound(text)
+        text = f"device {device_id} has no port on network {network_id}"
+        found = self._first("ports", exceptions.PortNotFound(text), **place)
         return translate.port(found)
 
     def get_security_group(self, sg_name: str) -> SecurityGroup | None:
@@ -123,6 +111,9 @@ class LookupMethods(Connected):
             raise Refused(orig_msg="the user's token is empty", orig_code=401)
         return self._cloud.network.get(path, token=token)
 
-    def _first(self, path: str, kind: str, **filters: str) -> Json | None:
-        found = self._cloud.network.get(path, **filters)[kind]
-        return min(found, key=lambda one: str(one["id"]), default=None)
+    def _first(self, kind: str, missing: exceptions.NotFound, **filters: str) -> Json:
+        with refused_as(exceptions.NetworkException):
+            found: list[Json] = self._cloud.network.get(f"/{kind}", **filters)[kind]
+        if not found:
+            raise missing
+        return min(found, key=lambda one: str(one["id"]))

@@ -10,7 +10,6 @@ import os
 import pathlib
 import signal
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import NoReturn
@@ -18,6 +17,7 @@ from typing import NoReturn
 import openstack
 from rich.console import Console
 
+from tests.directory import kept_or_temporary
 from tests.octavia.flows import compare
 from tests.octavia.flows.cloud import Cloud
 from tests.octavia.flows.report import Report
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     warnings.simplefilter("ignore")  # those of Octavia and of what it needs
     cloud = _cloud(asked.cloud)
-    with _directory(asked.keep) as directory:
+    with kept_or_temporary(asked.keep, "octavia") as directory:
         logging.basicConfig(
             filename=directory / "octavia.log",
             level=logging.INFO,
@@ -98,16 +98,6 @@ def _options(
 
     with bus.served(directory, asked.worker_cloud) as configuration:
         yield [configuration]
-
-
-@contextlib.contextmanager
-def _directory(kept: pathlib.Path | None) -> Iterator[pathlib.Path]:
-    if kept:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
-        return
-    with tempfile.TemporaryDirectory(prefix="networker-octavia-") as made:
-        yield pathlib.Path(made)
 
 
 def _parser() -> argparse.ArgumentParser:
