@@ -48,6 +48,9 @@ def main() -> None:
         # Away from the checkout, so that only the installed package can be found.
         shutil.copytree(ROOT / "tests", home / "run/tests")
         shutil.copy(ROOT / "setup.cfg", home / "run")
+        # The counts that the tests compare with, and the reference is written from.
+        (home / "run/docs").mkdir()
+        shutil.copy(ROOT / "docs/requests.json", home / "run/docs")
         ignored = [f"--ignore=tests/{path}" for path in NOT_HERE]
         parallel = ["-n", "2", "--dist", "loadfile"]
         pytest = [
