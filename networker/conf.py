@@ -42,7 +42,7 @@ networker_opts = [
         default=16,
         min=1,
         max=1024,
-        help="Calls that one worker process runs at the same time.",
+        help="Calls that one worker process runs at the same time, and casts besides.",
     ),
     cfg.StrOpt(
         "transport_url",
@@ -84,6 +84,21 @@ networker_opts = [
         ],
         help="How requests are delivered over RabbitMQ. Callers and workers must agree "
         "on it; to change it, stop them and delete the queue.",
+    ),
+    cfg.StrOpt(
+        "calls",
+        default="auto",
+        choices=[
+            (
+                "auto",
+                "transient where transport_url names one host, durable for several",
+            ),
+            ("transient", "in memory: sent again when the broker was restarted"),
+            ("durable", "like casts: also when one node of a cluster is lost"),
+        ],
+        help="How requests wait whose callers wait for the answer. A call need not outlive "
+        "the broker, since its caller sends it again, so it need not be written to disk. "
+        "Casts are always durable.",
     ),
     cfg.FloatOpt(
         "pool_timeout",
@@ -152,7 +167,7 @@ taskflow_opts = [
     ),
     cfg.IntOpt(
         "max_workers",
-        default=16,
+        default=32,
         min=1,
         max=256,
         help="Requests of multi-step operations that one worker process makes at the "

@@ -18,7 +18,7 @@ from oslo_messaging._drivers import common, impl_rabbit
 
 from networker import exceptions
 from networker.rpc import rabbit
-from networker.rpc.queues import Requests
+from networker.rpc.queues import Calls, Requests
 
 #: Seconds that a look at each host may take.
 PATIENCE = 5.0
@@ -94,6 +94,9 @@ def check(
             late = isinstance(transport._driver, rabbit.Driver)
             queue = Requests(found, target.exchange, target.topic, dead_letters=late)
             queue.check(found.connection)
+            if late and transport._driver.transient:
+                calls = Calls(found, target.exchange, target.topic)
+                calls.check(found.connection)
 
 
 def listeners(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import queue
@@ -19,7 +20,10 @@ from oslo_config import cfg
 
 from networker import exceptions
 from networker.context import Context
-from networker.rpc import broker, contract
+from networker.rpc import broker, contract, rabbit
+from networker.rpc.answers import LOST, RETURNED, Answers
+from networker.rpc.queues import calls_name
+from networker.rpc.senders import Senders
 from networker.rpc.transport import open_transport, target
 from networker.rpc.watch import Watch
 
@@ -46,6 +50,7 @@ class _Request:
     :param timeout: seconds for all of it
     :param end: when they are over, by the monotonic clock
     :param version: of the interface, that a worker needs to have
+    :param message: returns it for :meth:`Answers.call`, if that may send it
     """
 
     method: str
@@ -54,6 +59,7 @@ class _Request:
     end: float
     version: str
     watch: Watch | None = None
+    message: Callable[[], dict[str, Any]] | None = None
 
     def left(self) -> float:
         """Return the seconds that are left."""
@@ -62,6 +68,10 @@ class _Request:
     def timed_out(self, text: str | None = None) -> exceptions.CallTimeout:
         """Return the error that says so."""
         return exceptions.CallTimeout(text, method=self.method, timeout=self.timeout)
+
+
+class _Lost(exceptions.CallTimeout):
+    """The broker was restarted, and may have lost the request or the answer."""
 
 
 class Bus:
@@ -73,7 +83,9 @@ class Bus:
     it then, because the deadline travels with a call.
 
     A request that did not reach the broker is sent again until its time is up, if the
-    broker was reached before: then it is being restarted, and the URL is right.
+    broker was reached before: then it is being restarted, and the URL is right. So is a
+    call that was there when the broker was restarted, since calls need not be durable;
+    it is the same operation, which has its effects once.
 
     :param conf: a configuration on which :func:`networker.conf.register` was called
     :raises ValueError: its transport_url is wrong
@@ -82,6 +94,12 @@ class Bus:
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._transport = open_transport(conf)
         self._topic = f"{conf.networker.exchange}/{conf.networker.topic}"
+        driver = self._transport._driver
+        self._driver = driver if isinstance(driver, rabbit.Driver) else None
+        transient = self._driver is not None and self._driver.transient
+        self._calls = calls_name(conf.networker.topic) if transient else None
+        #: Where calls go: workers that keep calls elsewhere have not declared the first.
+        self._queues = [*filter(None, [self._calls]), conf.networker.topic]
         self._client = oslo_messaging.get_rpc_client(
             self._transport, target(conf, namespace=contract.NAMESPACE)
         )
@@ -92,7 +110,8 @@ class Bus:
             )
             self._watch = Watch(count, conf.networker.pool_timeout)
         self._reached = self._seen = self._closed = False
-        self._stuck: list[threading.Thread] = []
+        self._stuck: list[threading.Event] = []
+        self._senders = Senders()
         self._lock = threading.Lock()
 
     def call(
@@ -112,10 +131,23 @@ class Bus:
             # A little less than is left, so that the more precise error comes first.
             prepared = self._prepare(version, timeout=left - min(0.1, left / 10))
             context.sent = time.time()
+            if self._calls:
+                # Workers that keep calls elsewhere have not declared it.
+                with contextlib.suppress(oslo_messaging.MessageUndeliverable):
+                    calls = prepared.prepare(topic=self._calls)
+                    return calls.call(context.to_wire(), method, **wire)
             return prepared.call(context.to_wire(), method, **wire)
 
+        def message() -> dict[str, Any]:
+            context.sent = time.time()
+            named = {f"_context_{key}": v for key, v in context.to_wire().items()}
+            called = {"namespace": contract.NAMESPACE, "version": version}
+            return {"method": method, "args": wire, **called, **named}
+
         end = time.monotonic() + timeout
-        return self._repeat(_Request(method, send, timeout, end, version, self._watch))
+        return self._repeat(
+            _Request(method, send, timeout, end, version, self._watch, message)
+        )
 
     def cast(
         self, context: Context, method: str, wire: dict[str, Any], timeout: float
@@ -148,6 +180,11 @@ class Bus:
         )
 
     def _repeat(self, request: _Request) -> Any:
+        try:
+            return self._try(request)
+        except exceptions.BusError as error:
+            if not self._passes(error):
+                raise
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._passes),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
@@ -158,6 +195,8 @@ class Bus:
 
     def _passes(self, error: BaseException) -> bool:
         """Tell whether a restart of the broker would explain an error."""
+        if isinstance(error, _Lost):
+            return not self._closed
         return (
             isinstance(error, exceptions.BusUnavailable)
             and not error.refused
@@ -172,32 +211,56 @@ class Bus:
             patience = min(request.left(), broker.PATIENCE)
             with broker.look(self._transport, patience):
                 self._seen = True
-        value, error = self._send(request)
+        answers = self._driver.answers if self._driver else None
+        if request.message and answers and answers.up:
+            value, error = self._ask(request, request.message, answers)
+        else:
+            value, error = self._send(request)
         if error is not None:
             raise self._translated(request, error) from error
         self._seen = self._reached = True
+        if value == LOST:
+            text = f"{request.method}: the broker was restarted, and no answer came"
+            raise _Lost(text, method=request.method, timeout=request.timeout)
         return value
+
+    def _ask(
+        self, request: _Request, message: Callable[[], Any], answers: Answers
+    ) -> _Answer:
+        """Send a call over the connection on which its answer will come."""
+        for name in self._queues:
+            msg_id, waiting = answers.call(name, message())
+            try:
+                value, error = answers.read(self._wait(request, waiting))
+            finally:
+                answers.unlisten(msg_id)
+            if value != RETURNED:
+                return value, error
+        return None, oslo_messaging.MessageUndeliverable(None, "", name, None)
 
     def _send(self, request: _Request) -> _Answer:
         answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+
+        ended = threading.Event()
 
         def run() -> None:
             try:
                 answers.put((request.send(request.left()), None))
             except BaseException as error:  # noqa: BLE001 - translated by the caller
                 answers.put((None, error))
+            ended.set()
 
-        thread = threading.Thread(target=run, daemon=True, name=request.method)
-        thread.start()
+        self._senders.run(run)
         try:
-            return self._wait(request, answers)
+            answer: _Answer = self._wait(request, answers)
         except exceptions.CallTimeout:
             self._seen = False
             with self._lock:
-                self._stuck.append(thread)
+                self._stuck.append(ended)
             raise
+        return answer
 
-    def _wait(self, request: _Request, answers: queue.SimpleQueue[_Answer]) -> _Answer:
+    def _wait(self, request: _Request, answers: queue.SimpleQueue[Any]) -> Any:
         watch = request.watch
         since = time.monotonic()
         while True:
@@ -216,7 +279,7 @@ class Bus:
             text = f"{method}: this client is closed"
             raise exceptions.BusUnavailable(text, method=method)
         with self._lock:
-            self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+            self._stuck = [ended for ended in self._stuck if not ended.is_set()]
             stuck = len(self._stuck)
         if stuck >= _MOST_STUCK:
             text = f"{method}: {stuck} earlier requests still wait for the broker"

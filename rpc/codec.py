@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from networker import exceptions
+from networker._types import known as known_type
 from networker.rpc.contract import Method
 
 
@@ -29,6 +30,7 @@ class Error(msgspec.Struct, kw_only=True):
     attributes: dict[str, Any] = {}
 
 
+@known_type
 class Answer(msgspec.Struct, kw_only=True):
     """What a worker answers.
 

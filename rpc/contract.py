@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from networker._types import known
 from networker.drivers import base
 from networker.drivers.operation import Operation
 
@@ -64,8 +65,8 @@ def _method(name: str, operation: Operation) -> Method:
         name=name,
         operation=operation,
         signature=inspect.Signature(parameters, return_annotation=hints["return"]),
-        arguments=msgspec.defstruct(name, fields, kw_only=True),
-        returns=hints["return"],
+        arguments=known(msgspec.defstruct(name, fields, kw_only=True)),
+        returns=known(hints["return"]),
     )
 
 

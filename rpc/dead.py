@@ -18,13 +18,12 @@ from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 import amqp
-import msgspec
 from kombu import messaging
 from oslo_config import cfg
 from oslo_messaging._drivers import common
 
 from networker import exceptions
-from networker.rpc import broker
+from networker.rpc import broker, envelope
 from networker.rpc.queues import dead_name
 from networker.rpc.transport import open_transport
 
@@ -32,11 +31,6 @@ _CONTEXT = "_context_"
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 #: By which a caller would have been answered.
 _REPLY = ("_msg_id", "_reply_q", "_timeout")
-
-
-class _Envelope(msgspec.Struct):
-    version: str = msgspec.field(name="oslo.version")
-    message: str = msgspec.field(name="oslo.message")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,14 +216,11 @@ def _letter(message: Any, most: int) -> Letter:
 def _request(message: Any) -> dict[str, Any] | None:
     """Return the request in a message, or None if no worker could find one either."""
     try:
-        envelope = msgspec.json.decode(_bytes(message), type=_Envelope)
-        request = msgspec.json.decode(envelope.message)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        request = envelope.content(_bytes(message))
+    except envelope.ERRORS:
         return None
-    sound = (
-        isinstance(request, dict)
-        and isinstance(request.get("method"), str)
-        and isinstance(request.get("args"), dict)
+    sound = isinstance(request.get("method"), str) and isinstance(
+        request.get("args"), dict
     )
     return request if sound else None
 

@@ -18,6 +18,7 @@ from oslo_messaging._drivers import base, common
 
 from networker import conf as options
 from networker import exceptions
+from networker._types import known
 from networker.rpc import broker, codec, contract, listener, rabbit, telling
 
 LOG = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ def _listen(
     return base.PollStyleListenerAdapter(source, 1, None)
 
 
+@known
 class _Payload(msgspec.Struct, kw_only=True):
     operation_id: str
     request_id: str | None

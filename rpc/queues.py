@@ -12,7 +12,11 @@ from kombu.connection import Connection
 from oslo_messaging._drivers import impl_rabbit
 
 from networker import exceptions
+from networker.rpc import envelope
 
+#: Milliseconds for which the queue of calls is kept when no worker listens, so that calls
+#: do not wait on it that nobody will ever take.
+_KEPT = 600_000
 #: A delivery limit that means none, which RabbitMQ 4 would take for one of 20.
 NO_LIMIT = 1_000_000
 _MISMATCH = re.compile(
@@ -24,6 +28,11 @@ _MISMATCH = re.compile(
 def dead_name(topic: str) -> str:
     """Name the exchange and the queue for requests of a topic that nobody could serve."""
     return f"{topic}.dead"
+
+
+def calls_name(topic: str) -> str:
+    """Name the queue for the calls of a topic, where they have one of their own."""
+    return f"{topic}.calls"
 
 
 def outcomes_name(topic: str) -> str:
@@ -46,7 +55,60 @@ def dead_queue(topic: str, *, quorum: bool) -> entity.Queue:
     )
 
 
-class Requests(impl_rabbit.Consumer):  # type: ignore[misc]
+class _Message(impl_rabbit.RabbitMessage):  # type: ignore[misc]
+    """A message, read in a faster way than oslo.messaging's.
+
+    :param raw: as kombu has it
+    """
+
+    def __init__(self, raw: Any, content: dict[str, Any]) -> None:
+        dict.__init__(self, content)
+        self._raw_message = raw
+
+
+class _Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
+    """A consumer that reads messages in a faster way than oslo.messaging's."""
+
+    def _callback(self, message: Any) -> None:
+        raw = self.queue.channel.message_to_python(message)
+        try:
+            content = envelope.content(raw.body)
+        except envelope.ERRORS:
+            super()._callback(message)  # which knows what to do with what is none
+        else:
+            self.callback(_Message(raw, content))
+
+
+class Replies(_Consumer):
+    """The queue for answers to one client, which it does not acknowledge.
+
+    An answer that is lost with the connection is asked for again, so that the broker need
+    not keep it. The queue itself is durable, since RabbitMQ 4 knows no other one that
+    outlives its connection.
+    """
+
+    def __init__(self, connection: Any, name: str, callback: Any) -> None:
+        super().__init__(
+            exchange_name="",
+            queue_name=name,
+            routing_key="",
+            type="direct",
+            durable=True,
+            exchange_auto_delete=False,
+            queue_auto_delete=False,
+            callback=callback,
+            rabbit_queue_ttl=connection.rabbit_transient_queues_ttl,
+            rabbit_quorum_queue=connection.rabbit_transient_quorum_queue,
+            rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
+        )
+
+    def declare(self, conn: Any) -> None:
+        """Declare the queue."""
+        super().declare(conn)
+        self.queue.no_ack = True
+
+
+class Requests(_Consumer):
     """The queue of a topic, with somewhere for its requests to go when they kill workers.
 
     :param connection: oslo.messaging's, whose configuration says what queues are like
@@ -126,6 +188,21 @@ class Requests(impl_rabbit.Consumer):  # type: ignore[misc]
                         break
                     except amqp.PreconditionFailed as error:
                         raise _mismatch(error, connection.virtual_host) from error
+
+
+class Calls(Requests):
+    """The queue for a topic's calls, in the memory of one node.
+
+    The queue itself is durable, since RabbitMQ 4 knows no other shared one; its messages
+    are not.
+    """
+
+    def __init__(
+        self, connection: Any, exchange: str, topic: str, callback: Any = None
+    ) -> None:
+        name = calls_name(topic)
+        super().__init__(connection, exchange, name, callback, dead_letters=False)
+        self.queue_arguments = {"x-expires": _KEPT}
 
 
 def _dead_letters(name: str, *, quorum: bool) -> dict[str, str]:

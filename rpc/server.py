@@ -52,7 +52,9 @@ class Server:
 
     def start(self) -> None:
         """Begin to take requests."""
-        self._server.start(override_pool_size=self._threads)
+        # The broker gives us so many of each queue: none waits here for a thread.
+        size = self._threads * transport.queues(self._transport)
+        self._server.start(override_pool_size=size)
 
     def stop(self) -> None:
         """Take no more requests, finish and answer those begun, and disconnect."""

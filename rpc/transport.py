@@ -55,6 +55,12 @@ def server_class(transport: oslo_messaging.RPCTransport) -> Any:
     return listener.Server if late else rpc_server.RPCServer
 
 
+def queues(transport: oslo_messaging.RPCTransport) -> int:
+    """Return from how many queues a server takes requests."""
+    driver = transport._driver
+    return 2 if isinstance(driver, rabbit.Driver) and driver.transient else 1
+
+
 def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:
     """Return where requests go: the exchange is named, whatever the default one is."""
     return oslo_messaging.Target(

@@ -8,7 +8,11 @@ import sqlite3
 import msgspec
 
 from networker import exceptions
-from networker.models import Network, QosPolicy, Subnet
+from networker._types import known
+from networker.models import Network, Port, QosPolicy, Subnet
+
+for _kind in (Network, Port, QosPolicy, Subnet):
+    known(_kind)
 
 
 class Server(msgspec.Struct):

@@ -12,7 +12,7 @@ from kombu.connection import Connection
 
 from networker.cli.base import Operation
 from networker.rpc import broker
-from networker.rpc.queues import dead_name
+from networker.rpc.queues import calls_name, dead_name
 from networker.rpc.telling import queue_name
 from networker.rpc.transport import open_transport
 from networker.service import Refused
@@ -59,6 +59,7 @@ class Status(Operation, ShowOne):
         with broker.look(transport) as found:
             connection = found.connection
             waiting, workers = _queue(connection, topic)
+            calls, _none = _queue(connection, calls_name(topic))
             dead, _none = _queue(connection, dead_name(topic))
             told, _none = _queue(connection, queue_name(conf))
             server = connection.connection.server_properties
@@ -72,7 +73,7 @@ class Status(Operation, ShowOne):
             "broker": broker.place(transport._driver._url),
             "version": f"{server.get('product')} {server.get('version')}",
             "topic": topic,
-            "waiting": waiting,
+            "waiting": None if waiting is None else waiting + (calls or 0),
             "workers": workers or 0,
             "dead": dead or 0,
             "outcomes": told,

@@ -17,6 +17,7 @@ from oslo_messaging.rpc import server as rpc_server
 
 from networker import exceptions, rpc, service
 from networker.rpc import rabbit, transport
+from networker.rpc.connection import Connection as OurConnection
 from networker.rpc.listener import Request
 from networker.testing import kit, processes
 
@@ -58,7 +59,7 @@ def test_private_names_are_where_they_were(owner, name, parameters):
 def test_publishing_takes_what_it_took(name):
     """What is sent, and how, is passed on in the same order."""
     found = list(inspect.signature(getattr(impl_rabbit.Connection, name)).parameters)
-    wanted = list(inspect.signature(getattr(rabbit.Connection, name)).parameters)
+    wanted = list(inspect.signature(getattr(OurConnection, name)).parameters)
     assert found[: len(wanted)] == wanted or wanted[3:] == ["args", "options"], PINNED
 
 
@@ -67,7 +68,7 @@ def test_private_state_is_where_it_was(configured, broker):
     conf = processes.configuration(configured())
     driver = transport.open_transport(conf)._driver
     assert isinstance(driver, rabbit.Driver), "rabbit:// does not get our driver"
-    assert driver._connection_pool.connection_cls is rabbit.Connection, PINNED
+    assert driver._connection_pool.connection_cls is OurConnection, PINNED
     target = transport.target(conf, server="here")
     adapter = driver.listen(target, 1, None)
     listener = adapter._poll_style_listener
