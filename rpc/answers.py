@@ -48,7 +48,7 @@ class Answers(amqpdriver.ReplyWaiter):  # type: ignore[misc]
         super().__init__(name, conn, allowed_remote_exmods)
         self.waiters = _Waiters()
         self._connection.renewed = self._renewed
-        self._connection.do(lambda: self._renewed(self._connection.channel))
+        self._connection.do(lambda: self._attend(self._connection.channel))
 
     def __call__(self, message: Any) -> None:
         """Give an answer to who waits for it."""
@@ -90,9 +90,13 @@ class Answers(amqpdriver.ReplyWaiter):  # type: ignore[misc]
 
     def _renewed(self, channel: Any) -> None:
         """End all calls that were sent on the channel before, so that they are repeated."""
-        channel.events["basic_return"] = {self._returned}
+        self._attend(channel)
         for msg_id in list(self.waiters._queues):
             self._end(msg_id, LOST)
+
+    def _attend(self, channel: Any) -> None:
+        """Be told of calls for which there is no queue."""
+        channel.events["basic_return"] = {self._returned}
 
     def _returned(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:
         self._end(msgspec.json.decode(message.body)["_msg_id"], RETURNED)

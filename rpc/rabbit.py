@@ -33,8 +33,6 @@ _DEFAULTS = {
     "rabbit_quorum_delivery_limit": "8",
     # A stopped worker's requests go to others after about 2.5 times as many seconds.
     "heartbeat_timeout_threshold": "15",
-    # A reply for a caller that is gone holds a thread of the worker so long.
-    "kombu_missing_consumer_retry_timeout": "5",
     # How soon after the broker's return the work goes on.
     "kombu_reconnect_delay": "0.1",
     "rabbit_interval_max": "1",

@@ -22,25 +22,40 @@ from networker.rpc.listener import Request
 from networker.testing import kit, processes
 
 PINNED = "networker.rpc relies on it: mend rabbit.py or listener.py, or the range in setup.cfg"
+REPLY_WAITER = ["self", "reply_q", "conn", "allowed_remote_exmods"]
 #: What methods of ours override or call, with the parameters that they rely on.
 METHODS = [
     (impl_rabbit.Connection, "__init__", ["self", "conf", "url", "purpose", "retry"]),
     (impl_rabbit.Connection, "_heartbeat_check", ["self"]),
+    (impl_rabbit.Connection, "_set_current_channel", ["self", "new_channel"]),
     (impl_rabbit.Connection, "close", ["self"]),
     (impl_rabbit.Connection, "consume", ["self", "timeout"]),
     (impl_rabbit.Connection, "declare_consumer", ["self", "consumer"]),
     (impl_rabbit.Connection, "ensure_connection", ["self"]),
     (impl_rabbit.Connection, "stop_consuming", ["self"]),
+    (impl_rabbit.Connection, "declare_direct_consumer", ["self", "topic", "callback"]),
+    (impl_rabbit.Consumer, "_callback", ["self", "message"]),
     (impl_rabbit.Consumer, "cancel", ["self", "tag"]),
     (impl_rabbit.Consumer, "declare", ["self", "conn"]),
     (amqpdriver.AMQPDriverBase, "_get_connection", ["self", "purpose", "retry"]),
     (amqpdriver.AMQPDriverBase, "_get_exchange", ["self", "target"]),
+    (amqpdriver.AMQPDriverBase, "_get_reply_q", ["self"]),
+    (amqpdriver.AMQPDriverBase, "_get_reply_queue_name", ["self"]),
+    (amqpdriver.AMQPIncomingMessage, "reply", ["self", "reply", "failure"]),
     (amqpdriver.AMQPListener, "__init__", ["self", "driver", "conn"]),
+    (amqpdriver.AMQPListener, "__call__", ["self", "message"]),
     (amqpdriver.AMQPListener, "stop", ["self"]),
     (amqpdriver.MessageOperationsHandler, "_process_in_background", ["self"]),
     (amqpdriver.MessageOperationsHandler, "do", ["self", "task"]),
     (amqpdriver.MessageOperationsHandler, "process", ["self"]),
     (amqpdriver.MessageOperationsHandler, "stop", ["self"]),
+    (amqpdriver.ReplyWaiter, "__call__", ["self", "message"]),
+    (amqpdriver.ReplyWaiter, "__init__", REPLY_WAITER),
+    (amqpdriver.ReplyWaiter, "_process_reply", ["self", "data"]),
+    (amqpdriver.ReplyWaiter, "listen", ["self", "msg_id"]),
+    (amqpdriver.ReplyWaiter, "unlisten", ["self", "msg_id"]),
+    (amqpdriver.ReplyWaiters, "add", ["self", "msg_id"]),
+    (amqpdriver.ReplyWaiters, "put", ["self", "msg_id", "message_data"]),
     (base.PollStyleListenerAdapter, "stop", ["self"]),
     (pool.ConnectionPool, "create", ["self", "purpose", "retry"]),
     (rpc_server.RPCServer, "_process_incoming", ["self", "incoming"]),
@@ -55,7 +70,7 @@ def test_private_names_are_where_they_were(owner, name, parameters):
     assert list(inspect.signature(method).parameters) == parameters, PINNED
 
 
-@pytest.mark.parametrize("name", ["topic_send", "_publish"])
+@pytest.mark.parametrize("name", ["topic_send", "_publish", "_ensure_publishing"])
 def test_publishing_takes_what_it_took(name):
     """What is sent, and how, is passed on in the same order."""
     found = list(inspect.signature(getattr(impl_rabbit.Connection, name)).parameters)
@@ -75,6 +90,10 @@ def test_private_state_is_where_it_was(configured, broker):
     connection = listener.conn.connection
     for name in ("_new_tags", "_consumers", "_poll_timeout", "_declared_exchanges"):
         assert hasattr(connection, name), f"Connection.{name} is gone; {PINNED}"
+    wire = connection.channel.connection.transport
+    for name in ("_quick_recv", "_read_buffer"):
+        assert hasattr(wire, name), f"py-amqp's transport has no {name}; {PINNED}"
+    assert hasattr(amqpdriver.ReplyWaiters(), "_queues"), PINNED
     operations = listener._message_operations_handler
     for name in ("_shutdown", "_shutdown_thread"):
         assert hasattr(operations, name), f"Operations.{name} is gone; {PINNED}"
