@@ -18,7 +18,8 @@ help:
 	@echo "make test        everything that needs only this machine"
 	@echo "make test-cloud  the contract suite on the cloud that OS_CLOUD names"
 	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices"
-	@echo "make bench       what a call costs, beside stock oslo.messaging, nameko, Celery, ..."
+	@echo "make bench       what a call costs, beside stock oslo.messaging, nameko, Celery, ...;"
+	@echo "                 with OS_CLOUD what operations cost, beside Octavia's own driver"
 	@echo "make test-octavia the driver for Octavia, with Octavia and its tests; BASELINE=1 for"
 	@echo "                 running those without networker, too"
 	@echo "make test-octavia-cloud  Octavia's worker on the cloud that OS_CLOUD names"
@@ -73,7 +74,7 @@ $(VENV)/.bench: $(VENV)/.develop tests/bench/peers.txt
 	@$(PEERS)/bin/pip install -q --disable-pip-version-check -r tests/bench/peers.txt
 	@touch $@
 
-bench: $(VENV)/.bench rabbitmq
+bench: $(VENV)/.bench $(if $(OS_CLOUD),$(OCTAVIA)/.develop) rabbitmq
 	$(BIN)/python -m tests.bench --seed $(SEED)
 
 test-oldest: $(VENV)/.develop rabbitmq
@@ -82,7 +83,8 @@ test-oldest: $(VENV)/.develop rabbitmq
 		"oslo.messaging == $$(sed -n 's/ *oslo.messaging >= \([0-9.]*\),.*/\1.0/p' setup.cfg)"
 	@PYTHONPATH=$(OLDEST) $(BIN)/pip freeze 2>/dev/null | grep oslo.messaging
 	PYTHONPATH=$(OLDEST) $(PYTEST) -q tests/functional/test_bus.py \
-		tests/integration/test_rabbit.py tests/integration/test_delivery.py
+		tests/integration/test_rabbit.py tests/integration/test_calls.py \
+		tests/integration/test_delivery.py
 
 # Octavia has an environment of its own, since nothing of networker needs it.
 $(OCTAVIA)/.develop: setup.cfg pyproject.toml constraints.txt tests/octavia/constraints.txt

@@ -19,7 +19,7 @@ from networker.drivers.operation import Operation, checked
 
 #: Version of the interface: methods and optional arguments raise the minor number,
 #: everything else the major one. ``tests/contract/<version>.json`` is its snapshot.
-INTERFACE_VERSION = "1.1"
+INTERFACE_VERSION = "1.2"
 
 
 class Misconfigured(Exception):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -19,7 +19,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 class Operation:
     """What is known of a method besides its signature.
 
-    :param requires: paths of the ids that must not be empty, such as ``vip.port_id``
+    :param requires: paths of the ids that must not be empty, such as ``vip.port_id``; in a
+        list, in none of its items
     :param since: the interface version that brought it
     :param mutates: whether it changes anything
     :param added: arguments that came later than the method, and since when
@@ -78,10 +79,19 @@ def checked(
 def _require(method: str, path: str, arguments: Mapping[str, Any]) -> None:
     """Raise InvalidRequest if there is nothing at a path into the arguments."""
     first, *fields = path.split(".")
-    value = arguments.get(first)
-    for field in fields:
-        value = getattr(value, field, None)
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise exceptions.InvalidRequest(
-            f"{method}: {path} must not be empty", method=method
-        )
+    for value in _values(arguments.get(first), fields):
+        if value is None or (isinstance(value, str) and not value.strip()):
+            raise exceptions.InvalidRequest(
+                f"{method}: {path} must not be empty", method=method
+            )
+
+
+def _values(value: Any, fields: Sequence[str]) -> Iterator[Any]:
+    """Return what is at a path; in a list, at that of each of its items."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _values(item, fields)
+    elif fields:
+        yield from _values(getattr(value, fields[0], None), fields[1:])
+    else:
+        yield value

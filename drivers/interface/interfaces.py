@@ -8,6 +8,7 @@ import abc
 from networker.drivers.operation import operation
 from networker.models import (
     Amphora,
+    Delta,
     Interface,
     Port,
 )
@@ -87,4 +88,49 @@ class Interfaces(abc.ABC):
         :raises PlugNetworkException: another server has the port, or the cloud refused
 
         Idempotent. Source: Octavia, ``plug_port(amphora, port)``.
+        """
+
+    @operation(
+        "deltas.compute_id",
+        "deltas.add_nics.network_id",
+        "deltas.delete_nics.network_id",
+        "deltas.add_subnets.subnet_id",
+        "deltas.delete_subnets.subnet_id",
+        "deltas.delete_subnets.port_id",
+        mutates=True,
+        since="1.2",
+    )
+    @abc.abstractmethod
+    def apply_delta(self, deltas: list[Delta]) -> list[Interface]:
+        """Change the plugging of one or several servers, all at the same time.
+
+        For each server: connects it to the networks of `add_nics`, gives ports addresses
+        on the subnets of `add_subnets` and takes from them those on `delete_subnets`, and
+        then disconnects it from the networks of `delete_nics`. A port that is disconnected
+        keeps its addresses until then.
+
+        :param deltas: one for each server. An interface in `add_nics` has the addresses of
+            its `fixed_ips`, any if there are none, and its `vnic_type`; a subnet in
+            `add_subnets` without a port is for the interface that is new on its network.
+            Of `delete_nics`, only the port with `port_id` is meant if that is given.
+        :returns: delta by delta the interfaces that are new, and then those whose
+            addresses were to change, in the order in which they are named
+        :raises InvalidRequest: two deltas are about one server or port, one names a
+            network twice, or a subnet has neither a port nor a new interface
+        :raises AmphoraNotFound: a server does not exist, see :meth:`plug_network` and
+            :meth:`unplug_network`
+        :raises NetworkNotFound: a network does not exist
+        :raises SubnetNotFound: a subnet does not exist
+        :raises PortNotFound: a port whose addresses are to change does not exist
+        :raises AddressInUse: a wanted address is held by another port
+        :raises NoMoreAddresses: a network or subnet has no address left
+        :raises PlugNetworkException: the cloud refused an interface
+        :raises UnplugNetworkException: the cloud refused to remove one, or it is not the
+            driver's
+        :raises NetworkException: the cloud refused to change addresses
+
+        Idempotent by server and network, as :meth:`plug_network` is, of which it finds the
+        interfaces again. When it raises, what it had added is gone and addresses are what
+        they were; interfaces that it had removed by then stay removed.
+        Source: Octavia, the tasks ``CalculateDelta`` and ``HandleNetworkDeltas``.
         """

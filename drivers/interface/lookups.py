@@ -61,6 +61,45 @@ class Lookups(abc.ABC):
         Source: seed ``get_port(port_id)``; Neutron API v2, show port.
         """
 
+    @operation("network_ids", since="1.2")
+    @abc.abstractmethod
+    def get_networks(self, network_ids: list[str]) -> list[Network]:
+        """Return several networks, asked for at once.
+
+        :param network_ids: their ids; one may be there several times
+        :returns: one for each id, in that order
+        :raises NetworkNotFound: one does not exist; the first of those that do not
+        :raises NetworkException: the cloud refused
+
+        Source: Neutron API v2, list networks, filtered by several ids.
+        """
+
+    @operation("subnet_ids", since="1.2")
+    @abc.abstractmethod
+    def get_subnets(self, subnet_ids: list[str]) -> list[Subnet]:
+        """Return several subnets, asked for at once.
+
+        :param subnet_ids: their ids; one may be there several times
+        :returns: one for each id, in that order
+        :raises SubnetNotFound: one does not exist; the first of those that do not
+        :raises NetworkException: the cloud refused
+
+        Source: Neutron API v2, list subnets, filtered by several ids.
+        """
+
+    @operation("port_ids", since="1.2")
+    @abc.abstractmethod
+    def get_ports(self, port_ids: list[str]) -> list[Port]:
+        """Return several ports, asked for at once.
+
+        :param port_ids: their ids; one may be there several times
+        :returns: one for each id, in that order
+        :raises PortNotFound: one does not exist; the first of those that do not
+        :raises NetworkException: the cloud refused
+
+        Source: Neutron API v2, list ports, filtered by several ids.
+        """
+
     @operation("network_name", since="1.1")
     @abc.abstractmethod
     def get_network_by_name(self, network_name: str) -> Network:

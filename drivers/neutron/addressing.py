@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import undoing
@@ -40,24 +40,40 @@ def plug(cloud: Cloud, port_id: str, subnet_id: str, ip_address: str | None) -> 
     wanted = {"subnet_id": subnet_id}
     if ip_address:
         wanted["ip_address"] = translate.canonical(ip_address)
-
-    def add(held: Addresses) -> Addresses:
-        there = any(_fits(one, wanted) for one in held)
-        return held if there else [*held, wanted]
-
     with undoing("plug_fixed_ip") as on_failure:
-        port = _changed(cloud, port_id, add, on_failure)
+        port = exchange(cloud, port_id, [wanted], [], on_failure)
         require_time()
     return port
 
 
 def unplug(cloud: Cloud, port_id: str, subnet_id: str) -> Json:
     """Do what :meth:`NetworkDriver.unplug_fixed_ip` says."""
+    return exchange(cloud, port_id, [], [subnet_id], lambda *_: None)
 
-    def drop(held: Addresses) -> Addresses:
-        return [one for one in held if one["subnet_id"] != subnet_id]
 
-    return _changed(cloud, port_id, drop, lambda *_: None)
+def exchange(
+    cloud: Cloud,
+    port_id: str,
+    gained: Addresses,
+    lost: Collection[str],
+    on_failure: OnFailure,
+    seen: Json | None = None,
+) -> Json:
+    """Give a port addresses that it does not have, and take others from it.
+
+    :param gained: subnets, and addresses on them; any if none is named
+    :param lost: ids of subnets of which it keeps no address
+    :param on_failure: is told what takes the change back
+    :param seen: the port as it was just now; it is looked up if None
+    :returns: the port as it is then
+    """
+
+    def change(held: Addresses) -> Addresses:
+        kept = [one for one in held if one["subnet_id"] not in lost]
+        new = [w for w in gained if not any(_fits(one, w) for one in kept)]
+        return [*kept, *new]
+
+    return _changed(cloud, port_id, change, on_failure, seen)
 
 
 def _changed(
@@ -65,10 +81,11 @@ def _changed(
     port_id: str,
     change: Change,
     on_failure: OnFailure,
+    seen: Json | None,
 ) -> Json:
     """Return a port once its addresses are what `change` makes of them."""
     for _ in range(_TRIES):
-        port = cloud.ports.get(port_id)
+        port, seen = seen or cloud.ports.get(port_id), None
         wanted = change(port["fixed_ips"])
         if wanted != port["fixed_ips"]:
             after = _exchange(cloud, port, wanted, on_failure)

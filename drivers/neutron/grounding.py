@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a VIP is plugged on: its port, and the security group of its load balancer."""
+"""What a VIP is plugged on: its port, and the security group of its load balancer.
+
+A call that makes the group gives one mark to the group, to its rules, and to the change
+that puts the VIP's port into it. If it fails, it takes all of them back by deleting the
+group, which Neutron refuses while there is a port in it; then it puts the VIP's port into
+the group again. So another call that finds that mark on all three, and makes a port in the
+group, has left a trace by that, and needs no other.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-from networker.drivers import naming
+from oslo_log import log
+
+from networker.drivers import naming, rules
 from networker.drivers.flow import Step, step
 from networker.drivers.neutron import marks, security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.group_rules import is_as_made, only_maker, plan
+from networker.drivers.neutron.ports import is_ours
 from networker.drivers.neutron.translate import Json
-from networker.models import VIP
+from networker.exceptions import CloudUnavailable
+from networker.models import VIP, LoadBalancer
 
+LOG = log.getLogger(__name__)
+
+#: How often a group is tried to be taken back that others change at the same time.
+_TRIES = 5
 #: What Neutron numbers a resource that was never changed.
 _FIRST = 1
 
@@ -37,26 +54,31 @@ class Ground:
     plugged: Sequence[Json]
 
 
+def look(cloud: Cloud, owner: str) -> Step:
+    """Return the step that looks for a load balancer's groups.
+
+    It provides None if the cloud has no security groups.
+
+    :param owner: the load balancer's id
+    """
+    return step(
+        cloud.groups.look,
+        name="groups",
+        provides="groups",
+        group_name=naming.vip_device(owner),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Grounding:
     """Finds or makes the ground of one load balancer.
 
-    :param owner: the load balancer's id
-    :param relied: ids of what the call found or made
+    :param relied: ids of what the call found or made, and the marks that it wrote on groups
     """
 
     cloud: Cloud
-    owner: str
+    load_balancer: LoadBalancer
     relied: set[str]
-
-    def look(self) -> Step:
-        """Return the step that looks for the groups; None if the cloud has none."""
-        return step(
-            self.cloud.groups.look,
-            name="groups",
-            provides="groups",
-            group_name=naming.vip_device(self.owner),
-        )
 
     def lay(
         self, vip: VIP, port: Json, groups: Sequence[Json], plugged: Sequence[Json] = ()
@@ -66,25 +88,108 @@ class Grounding:
         :param port: the VIP's
         :param groups: the load balancer's, looked for about when the port was
         """
-        vip = translate.vip(vip, port, self.owner)
+        owner = self.load_balancer.id or ""
+        vip = translate.vip(vip, port, owner)
         if not groups and _may_have_one(port, vip):
-            groups = self.cloud.groups.find(self.owner)
+            groups = self.cloud.groups.find(owner)
         group = security_groups.choose(groups, [port, *plugged])
-        shared = group is not None and marks.is_recent(group)
-        if group is not None and shared:
-            group = self.cloud.groups.mark(group)
-        made = group is None
-        group = group or self.cloud.groups.create(self.owner)
+        made, shared = group is None, False
+        if group is None:
+            group = self.cloud.groups.create(owner)
         self.relied.add(group["id"])
+        if not made and _may_be_taken_back(group, [port, *plugged]):
+            group, shared = self.cloud.groups.mark(group), True
         return Ground(vip, port, group, made=made, shared=shared, plugged=plugged)
 
     def undo(self, ground: Ground) -> None:
-        """Delete the group that was made unless somebody has taken it into use."""
-        if ground.made:
-            self.cloud.groups.delete_unused(ground.group["id"])
+        """Free the VIP's port of the group that was made, and delete the group.
+
+        What bears a trace of another call is left alone.
+        """
+        freed: list[Json] = []
+        for left in reversed(range(_TRIES if ground.made else 0)):
+            try:
+                self._undo(ground, freed)
+            except (Refused, CloudUnavailable) as error:
+                if not left or not (error.orig_code == 412 or is_in_doubt(error)):
+                    raise
+            else:
+                return
+
+    def _undo(self, ground: Ground, freed: list[Json]) -> None:
+        """Undo it once, as far as no other call relies on it.
+
+        :param freed: is given the port as it was before it is freed
+        """
+        group = self._found(ground.group["id"])
+        if group is None:
+            return
+        port = self.cloud.ports.find(ground.port["id"])
+        in_it = port if port and group["id"] in port["security_groups"] else None
+        alone = self._is_left_alone(ground, group, in_it)
+        if in_it and alone:
+            freed.append(in_it)
+            alone = self._free(ground, in_it)
+        delete, update = self.cloud.groups.delete_unused, self.cloud.ports.update
+        if not (alone and delete(group["id"], group["revision_number"])):
+            LOG.warning("group %s is another call's too, and stays", group["id"])
+            for one in freed[:1]:
+                update(one["id"], {"security_groups": one["security_groups"]})
+
+    def _found(self, group_id: str) -> Json | None:
+        try:
+            return self.cloud.groups.get(group_id)
+        except Refused as refused:
+            if not is_gone(refused):
+                raise
+            return None
+
+    def _is_left_alone(self, ground: Ground, group: Json, port: Json | None) -> bool:
+        """Tell whether a group has what this call gave it, and no more.
+
+        :param port: the VIP's, if it is in the group
+        """
+        wanted = rules.wanted(self.load_balancer, ground.vip)
+        todo = plan(group, wanted)
+        filled = not todo.missing or group["revision_number"] == _FIRST
+        own = marks.same(group, ground.group) and (
+            port is None or not is_ours(port) or marks.same(port, group)
+        )
+        # Calls that could not agree mark their groups themselves.
+        lost = port is None and group["description"] in self.relied
+        return filled and not todo.surplus and only_maker(group) and (own or lost)
+
+    def _free(self, ground: Ground, port: Json) -> bool:
+        """Take the VIP's port out of a group, and tell whether nobody else changed it."""
+        change, revision = self._before(ground), port["revision_number"]
+        after = self.cloud.ports.update(port["id"], change, revision)
+        return bool(after["revision_number"] <= revision + len(change))
+
+    def _before(self, ground: Ground) -> Json:
+        """Return the groups that the VIP's port had, or has to have for another call."""
+        try:
+            groups = self.cloud.groups.find(self.load_balancer.id or "")
+        except (Refused, CloudUnavailable):
+            # Better the port as it was than a group that stays.
+            groups = []
+        others = [one["id"] for one in groups if one["id"] != ground.group["id"]]
+        again = [*others[:1], *ground.vip.sg_ids]
+        return {"security_groups": again if others else ground.port["security_groups"]}
 
 
 def _may_have_one(port: Json, vip: VIP) -> bool:
     """Tell whether a port may be in a group that was made just before it was read."""
     others = set(port["security_groups"]) - set(vip.sg_ids)
-    return bool(others) and port["revision_number"] > _FIRST
+    changed = port["revision_number"] > _FIRST and marks.is_recent(port)
+    return bool(others) and changed
+
+
+def _may_be_taken_back(group: Json, ports: Sequence[Json]) -> bool:
+    """Tell whether a call may still take back what no port in the group would hold.
+
+    :param ports: those that were found
+    """
+    users = [port for port in ports if group["id"] in translate.groups(port)]
+    if any(marks.is_recent(port) and not is_ours(port) for port in users):
+        return True
+    return marks.is_recent(group) and not is_as_made(group)

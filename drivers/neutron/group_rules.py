@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from oslo_log import log
 
 from networker.drivers import rules
 from networker.drivers.flow import undo, undoing
@@ -15,6 +18,10 @@ from networker.drivers.neutron.translate import Json
 from networker.drivers.rules import Rule
 from networker.exceptions import CloudUnavailable
 
+LOG = log.getLogger(__name__)
+
+#: Neutron writes times in whole seconds.
+_MOMENT = datetime.timedelta(seconds=1)
 #: How often rules are changed when others change them at the same time.
 _TRIES = 5
 
@@ -46,14 +53,17 @@ class Change:
     :param wanted: the rules that it should have
     :param mark: the description of rules that this call adds
     :param removed: the rules that were to be removed, as Neutron showed them
-    :param shared: whether another call did a part of it, so that it is not to be undone
+    :param confirmed: ids of those that this call has removed for certain
+    :param kept: whether it is not to be undone: another call did a part of it, or the
+        group's end will be the rules'
     """
 
     group: Json
     wanted: set[Rule]
-    mark: str = dataclasses.field(default_factory=marks.new)
+    mark: str
     removed: list[Json] = dataclasses.field(default_factory=list)
-    shared: bool = False
+    confirmed: set[str] = dataclasses.field(default_factory=set)
+    kept: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,15 +76,22 @@ class GroupRules:
     groups: SecurityGroups
 
     def change(
-        self, group: Json, wanted: set[Rule], for_each: ForEach | None = None
+        self,
+        group: Json,
+        wanted: set[Rule],
+        for_each: ForEach | None = None,
+        *,
+        made: bool = False,
     ) -> Change:
         """Give a group the rules that are wanted: first add, then remove.
 
         :param group: with its rules
         :param for_each: how to remove rules; one after the other if None
+        :param made: whether the caller made the group: its rules go with it
         :returns: what was done, for :meth:`undo`
         """
-        change = Change(group, wanted)
+        mark = group["description"] if made else marks.new()
+        change = Change(group, wanted, mark, kept=made)
         with undoing("rules") as on_failure:
             on_failure(self.undo, change)
             for _ in range(_TRIES):
@@ -83,8 +100,8 @@ class GroupRules:
                     return change
                 if self._apply(change, todo, for_each or _one_by_one):
                     return change
-                change.shared = True
-                self._mark(change)
+                change.kept = True
+                change.group = self.groups.mark(change.group)
         return change
 
     def settle(
@@ -93,28 +110,22 @@ class GroupRules:
         """Change a group that another call may be changing just now.
 
         Where nothing has to be added, another copy of this call may be half-way: it adds
-        first, all at once.
+        first, all at once. A rule that is removed here before it is there shows it that it
+        is not alone; but what another call added for itself may be taken back.
         """
-        if marks.is_recent(group) and not plan(group, wanted).missing:
-            change = Change(group, wanted)
-            self._mark(change)
-            group = change.group
+        todo = plan(group, wanted)
+        seen = todo.surplus and not _has_others(group, todo.surplus)
+        if marks.is_recent(group) and not todo.missing and not seen:
+            group = self.groups.mark(group)
         return self.change(group, wanted, for_each)
-
-    def _mark(self, change: Change) -> None:
-        marked = self.groups.mark(change.group)
-        if marked is None:
-            text = f"Security group {change.group['id']} does not exist"
-            raise Refused(orig_msg=text, orig_code=404, kind="SecurityGroupNotFound")
-        change.group = marked
 
     def _apply(self, change: Change, todo: Plan, for_each: ForEach) -> bool:
         """Do what is planned, and tell whether nobody else did any of it."""
         gone = []
 
         def remove(rule: Json) -> None:
-            if not self._remove(rule):
-                change.shared = True
+            if not self._remove(change, rule):
+                change.kept = True
                 gone.append(rule)
 
         alone = not todo.missing or self._add(change, todo.missing)
@@ -140,7 +151,7 @@ class GroupRules:
                 if not found and not (exists and left):
                     raise
                 if found != own:
-                    alone, change.shared = False, True
+                    alone, change.kept = False, True
                 wanted -= found
             else:
                 return alone
@@ -156,27 +167,42 @@ class GroupRules:
         body = {"security_group_rules": requests}
         self.groups.api.post("/security-group-rules", body)
 
-    def _remove(self, rule: Json) -> bool:
-        """Remove a rule, and tell whether it was there."""
-        return self.groups.api.delete(f"/security-group-rules/{rule['id']}")
+    def _remove(self, change: Change, rule: Json) -> bool:
+        """Remove a rule, and tell whether this call did for certain."""
+        try:
+            done = self.groups.api.delete(f"/security-group-rules/{rule['id']}")
+        except (Refused, CloudUnavailable) as error:
+            if not is_in_doubt(error):
+                raise
+            if rule["id"] in {one["id"] for one in self._rules(change.group["id"])}:
+                raise
+            # Another call can have done it as well.
+            return False
+        if done:
+            change.confirmed.add(rule["id"])
+        return done
 
     def undo(self, change: Change) -> None:
         """Take a change back unless another call has come to rely on it."""
 
         def take_back() -> None:
             held = self._rules(change.group["id"])
+            there = {rule["id"] for rule in held} | change.confirmed
+            if any(rule["id"] not in there for rule in change.removed):
+                LOG.warning("another call has removed rules, too: they stay removed")
+                return
             lost = _known(change.removed).keys() - _known(held).keys()
             if lost:
-                again = Change(change.group, set())
+                again = Change(change.group, set(), marks.new())
                 undo("remove rules", self._add, again, lost)
             for rule in held:
                 if _is_marked(rule, change):
-                    undo("add rules", self._remove, rule)
+                    undo("add rules", self._remove, change, rule)
 
         def redo() -> None:
             self.change(self.groups.get(change.group["id"]), change.wanted)
 
-        if not change.shared:
+        if not change.kept:
             self.groups.take_back(change.group, take_back, redo)
 
     def _rules(self, group_id: str) -> Sequence[Json]:
@@ -194,6 +220,35 @@ def plan(group: Json, wanted: set[Rule]) -> Plan:
     known, keys = _known(group["security_group_rules"]), set(map(_fields, wanted))
     surplus = [rule for key, rule in known.items() if key not in keys]
     return Plan(missing=frozenset(keys - known.keys()), surplus=surplus)
+
+
+def is_as_made(group: Json) -> bool:
+    """Tell whether nobody but the call that made a group has changed it.
+
+    Rules that were removed are not seen, but that the group was changed after its rules
+    were made is.
+    """
+    held = [group, *_known(group["security_group_rules"]).values()]
+    newest = max(marks.time_of(one["created_at"]) for one in held)
+    quiet = marks.time_of(group["updated_at"]) - newest <= _MOMENT
+    return quiet and only_maker(group)
+
+
+def only_maker(group: Json) -> bool:
+    """Tell whether all rules of a group are those of the call that made it.
+
+    They are taken back by deleting the group, and not otherwise.
+    """
+    maker, held = marks.origin(group), _known(group["security_group_rules"]).values()
+    return bool(maker) and all(marks.origin(rule) == maker for rule in held)
+
+
+def _has_others(group: Json, surplus: Sequence[Json]) -> bool:
+    """Tell whether another call than the maker may have added rules that stay just now."""
+    known = _known(group["security_group_rules"]).values()
+    staying = [rule for rule in known if rule not in surplus]
+    maker = marks.origin(group)
+    return any(marks.is_recent(r) and marks.origin(r) != maker for r in staying)
 
 
 def _known(held: Iterable[Json]) -> Mapping[Fields, Json]:

@@ -37,6 +37,18 @@ def new() -> str:
     return f"networker {shown} {uuid.uuid4().hex[:12]}"
 
 
+def another(resource: Mapping[str, Any]) -> str:
+    """Return a mark for a resource that is not changed: it tells as before who did."""
+    before = origin(resource)
+    return f"{before} {uuid.uuid4().hex[:12]}" if before else new()
+
+
+def origin(resource: Mapping[str, Any]) -> str:
+    """Return the mark of the call that changed a resource; empty if it has none."""
+    words = str(resource.get("description") or "").split(" ")
+    return " ".join(words[:3]) if words[0] == "networker" else ""
+
+
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two views of a resource have the same mark."""
     return bool(one.get("description") == other.get("description"))
@@ -44,9 +56,13 @@ def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def is_recent(resource: Mapping[str, Any]) -> bool:
     """Tell whether another call may still be busy with a resource."""
-    changed = datetime.datetime.fromisoformat(resource["updated_at"])
-    age = datetime.datetime.now(datetime.UTC) - changed
+    age = datetime.datetime.now(datetime.UTC) - time_of(resource["updated_at"])
     return age.total_seconds() < _SETTLED
+
+
+def time_of(text: str) -> datetime.datetime:
+    """Read a time as Neutron writes it."""
+    return datetime.datetime.fromisoformat(text)
 
 
 def insist(call: Callable[[set[str]], Result]) -> Result:

@@ -18,9 +18,8 @@ from typing import Any
 from networker.drivers import naming, rules
 from networker.drivers.flow import Step, step
 from networker.drivers.neutron import marks, translate, vrrp
-from networker.drivers.neutron.agreeing import Agreement
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.grounding import Ground, Grounding
+from networker.drivers.neutron.grounding import Ground, Grounding, look
 from networker.drivers.neutron.group_rules import Change
 from networker.drivers.neutron.ports import Claimed
 from networker.drivers.neutron.settling import Settled, Settlement
@@ -56,8 +55,8 @@ class _Plugging:
     def run(self) -> list[Amphora]:
         """Run all steps, and return the amphorae with what is known of their ports."""
         owner = self.load_balancer.id or ""
-        grounding = Grounding(self.cloud, owner, self.relied)
-        found = self.cloud.flows.run("plug_vip: look", self._looks(grounding))
+        grounding = Grounding(self.cloud, self.load_balancer, self.relied)
+        found = self.cloud.flows.run("plug_vip: look", self._looks(owner))
         port = self._port(found["ports"], found["users_port"])
         vip = translate.vip(self.vip, port, owner)
         plugged = [one for one in found["ports"] if one["id"] != port["id"]]
@@ -76,9 +75,9 @@ class _Plugging:
         )
         return self._on(ground)
 
-    def _looks(self, grounding: Grounding) -> list[Step]:
+    def _looks(self, owner: str) -> list[Step]:
         return [
-            grounding.look(),
+            look(self.cloud, owner),
             step(self._near, name="ports", provides="ports"),
             step(self._users_port, name="the user's port", provides="users_port"),
         ]
@@ -105,15 +104,15 @@ class _Plugging:
         return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
 
     def _on(self, ground: Step) -> list[Amphora]:
-        change = step(self._change, name="rules", undo=self._unchange)
+        fill = step(self._fill, name="rules", undo=self.cloud.rules.undo)
         attaches = [self._ports.attaching(a, vrrp.key(a)) for a in self.amphorae]
         settle, tidy = self._settlement()
         done = self.cloud.flows.run(
             "plug_vip",
             [ground],
-            [change, *self._claims()],
+            [fill, *self._claims()],
             [settle, *attaches],
-            tidy,
+            [tidy],
             timely=True,
         )
         settled: Settled = done["settled"]
@@ -151,15 +150,9 @@ class _Plugging:
     def _ports(self) -> VrrpPorts:
         return VrrpPorts(self.cloud, self.load_balancer.id or "", self.relied)
 
-    def _change(self, ground: Ground) -> Change | None:
+    def _fill(self, ground: Ground) -> Change:
         wanted = rules.wanted(self.load_balancer, ground.vip)
-        change = self.cloud.rules.change(ground.group, wanted)
-        # The rules of a group go with it.
-        return None if ground.made else change
-
-    def _unchange(self, change: Change | None) -> None:
-        if change:
-            self.cloud.rules.undo(change)
+        return self.cloud.rules.change(ground.group, wanted, made=ground.made)
 
     def _claims(self) -> list[Step]:
         return [self._claim_step(one, self._claim) for one in self.amphorae]
@@ -180,27 +173,20 @@ class _Plugging:
         group_id = str(ground.group["id"])
         return self._ports.claim(ground.vip, group_id, amphora, ground.plugged)
 
-    def _settlement(self) -> tuple[Step, list[Step]]:
-        """Return the step that settles the group, and what is done after it."""
-        about = self.cloud, self.load_balancer, self.relied
-        if not self.amphorae:
-            agreement = Agreement(*about)
-            settle = step(
-                agreement.settle, name="settle", provides="settled", undo=agreement.undo
-            )
-            return settle, [step(agreement.tidy, name="tidy")]
+    def _settlement(self) -> tuple[Step, Step]:
+        """Return the step that settles the group, and the one that tidies up after it."""
+        settlement = Settlement(self.cloud, self.load_balancer, self.relied)
         keys = sorted(map(vrrp.key, self.amphorae))
-        settlement = Settlement(*about)
+        takes = {key: key for key in keys}
 
-        def settle_all(ground: Ground, **claims: Claimed) -> Settled:
-            claimed = [claims[key] for key in keys]
-            return settlement.settle(ground, claimed)
+        def settle(ground: Ground, **claims: Claimed) -> Settled:
+            return settlement.settle(ground, [claims[key] for key in keys])
 
-        settle = step(
-            settle_all,
-            name="settle",
-            provides="settled",
-            undo=settlement.undo,
-            takes={key: key for key in keys},
+        def tidy(ground: Ground, settled: Settled, **claims: Claimed) -> None:
+            settlement.tidy(ground, settled, [claims[key] for key in keys])
+
+        undo = settlement.undo
+        return (
+            step(settle, name="settle", provides="settled", undo=undo, takes=takes),
+            step(tidy, name="tidy", takes=takes),
         )
-        return settle, []

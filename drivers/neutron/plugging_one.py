@@ -13,7 +13,7 @@ from networker import exceptions
 from networker.drivers.flow import Step, step
 from networker.drivers.neutron import marks, security_groups, vrrp
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.grounding import Grounding
+from networker.drivers.neutron.grounding import look
 from networker.drivers.neutron.translate import Json
 from networker.drivers.neutron.vrrp_ports import VrrpPorts
 from networker.models import VIP, Amphora, LoadBalancer, Subnet
@@ -86,7 +86,7 @@ class _Plugging:
                 network_id=self.vip.network_id,
                 device_id=vrrp.devices([self.amphora]),
             ),
-            Grounding(self.cloud, self.owner, self.relied).look(),
+            look(self.cloud, self.owner),
         ]
 
     def _group(

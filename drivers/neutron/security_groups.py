@@ -122,18 +122,14 @@ class SecurityGroups:
                 time.sleep(self.api.conf.neutron.poll_interval if late else 0)
         return None
 
-    def mark(self, group: Json) -> Json | None:
+    def mark(self, group: Json) -> Json:
         """Rely on a group, or on what has it, that another call may have made just now.
 
-        :returns: the group with its rules as it is then, None if it is gone
+        :returns: the group with its rules as it is then
+        :raises Refused: it is gone
         """
-        body = {"security_group": {"description": marks.new()}}
-        try:
-            answer = self.api.put(f"/security-groups/{group['id']}", body)
-        except Refused as refused:
-            if not is_gone(refused):
-                raise
-            return None
+        body = {"security_group": {"description": marks.another(group)}}
+        answer = self.api.put(f"/security-groups/{group['id']}", body)
         marked: Json = answer["security_group"]
         return marked
 
@@ -179,14 +175,19 @@ class SecurityGroups:
             reraise=True,
         )(self.api.delete, f"/security-groups/{group_id}")
 
-    def delete_unused(self, group_id: str) -> None:
-        """Delete a group unless somebody has taken it into use."""
+    def delete_unused(self, group_id: str, revision: int | None = None) -> bool:
+        """Delete a group unless somebody has taken it into use, and tell whether it is so.
+
+        :param revision: only if this is still its ``revision_number``
+        """
         try:
-            self.api.delete(f"/security-groups/{group_id}")
+            self.api.delete(f"/security-groups/{group_id}", revision)
         except Refused as refused:
-            if not _in_use(refused):
+            if refused.orig_code not in (409, 412):
                 raise
             LOG.warning("security group %s is in use elsewhere and stays", group_id)
+            return False
+        return True
 
 
 def choose(groups: Sequence[Json], ports: Iterable[Json]) -> Json | None:

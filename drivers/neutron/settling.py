@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports put into the one security group of their load balancer.
 
-Calls at once may each have made a group: that of the first amphora's port wins; where there
-is no amphora, see :mod:`.agreeing`. A port is changed only as it was seen, so that of two
-calls the second one notices, and marks the group to tell the first.
+Calls at once may each have made a group: that of the first amphora's port wins, or, where
+there is no amphora, that of the VIP's port. Neutron compares a port's revision number
+before the change and not with it, so of two that change the VIP's port at the same time
+both can pass; but the second one's answer then has a number that is too high. That call
+knows that it has taken the port from another one, and gives it back. After three at the
+very same time, a group that is not used can be left until the VIP is deallocated.
 """
 
 from __future__ import annotations
@@ -13,16 +16,19 @@ from collections.abc import Mapping, Sequence
 
 from networker.drivers import naming, rules
 from networker.drivers.flow import undo, undoing
-from networker.drivers.neutron import security_groups, vrrp
+from networker.drivers.neutron import marks, security_groups, translate, vrrp
+from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.grounding import Ground
-from networker.drivers.neutron.ports import Claimed, difference
+from networker.drivers.neutron.ports import Claimed, difference, is_ours
 from networker.drivers.neutron.translate import Json
 from networker.models import LoadBalancer
 
 #: How often ports are changed when others change them at the same time.
 _TRIES = 10
+#: What is changed of the VIP's port.
+_OF_VIP = ("security_groups", "description")
 
 
 @dataclasses.dataclass
@@ -33,29 +39,31 @@ class Settled:
     :param before: by the ids of ports, their changed attributes as they were
     :param after: the changed ports
     :param shared: whether another call did a part of it, so that it is not to be undone
+    :param overwrote: whether this call took the VIP's port from another one
     """
 
     group: Json
     before: dict[str, Json] = dataclasses.field(default_factory=dict)
     after: dict[str, Json] = dataclasses.field(default_factory=dict)
     shared: bool = False
+    overwrote: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Settlement:
     """Puts the ports of a VIP and of its amphorae into one group.
 
-    :param relied: ids of what the call found or made
+    :param relied: ids of what the call found or made, and the marks that it wrote on groups
     """
 
     cloud: Cloud
     load_balancer: LoadBalancer
     relied: set[str]
 
-    def settle(self, ground: Ground, claims: Sequence[Claimed]) -> Settled:
+    def settle(self, ground: Ground, claims: Sequence[Claimed] = ()) -> Settled:
         """Change ports, and return what was changed."""
         ports = [ground.port, *(claimed.port for claimed in claims)]
-        group = self._winner(ground, ports[1])
+        group = self._winner(ground, ports[1]) if claims else ground.group
         if ground.shared or group is not ground.group:
             ports = self._fresh(ports)
         settled = Settled(group)
@@ -67,20 +75,24 @@ class Settlement:
                     break
                 settled.shared = True
                 ports = self._fresh(ports)
-                settled.group = self._winner(ground, ports[1], marking=True)
-            self._tidy(ground, settled.group, claims)
+                if claims:
+                    settled.group = self._winner(ground, ports[1], marking=True)
+                else:
+                    settled.group = self._agreed(ground, ports[0], settled.overwrote)
         return settled
 
-    def _tidy(self, ground: Ground, group: Json, claims: Sequence[Claimed]) -> None:
+    def tidy(
+        self, ground: Ground, settled: Settled, claims: Sequence[Claimed] = ()
+    ) -> None:
         """Delete groups that have lost, those of calls that failed meanwhile included."""
         found = [one.port for one in claims if not one.made]
         ours = [port for port in found if port["name"].startswith(naming.VRRP)]
         held = {group_id for port in ours for group_id in port["security_groups"]}
-        held -= {ground.group["id"], group["id"], *ground.vip.sg_ids}
-        lost = {ground.group["id"]} - {group["id"]} if ground.made else set()
-        if held:
+        kept = {ground.group["id"], settled.group["id"], *ground.vip.sg_ids}
+        lost = {ground.group["id"]} - {settled.group["id"]} if ground.made else set()
+        if held - kept:
             groups = self.cloud.groups.find(self.load_balancer.id or "")
-            lost |= held & {one["id"] for one in groups}
+            lost |= (held - kept) & {one["id"] for one in groups}
         for group_id in lost:
             self.cloud.groups.delete_unused(group_id)
 
@@ -99,20 +111,41 @@ class Settlement:
         """
         alone = True
         for port in ports:
-            port_id, change = port["id"], self._wanted(ground, settled.group, port)
-            if port_id in made and change:
-                settled.after[port_id] = self.cloud.ports.update(port_id, change)
+            if port["id"] == ground.port["id"]:
+                change = self._of_vip(ground, settled, port, amphorae=len(ports) > 1)
+            else:
+                change = self._of_amphora(ground, settled.group, port)
+            if change and port["id"] in made:
+                settled.after[port["id"]] = self.cloud.ports.update(port["id"], change)
             elif change:
-                # First, since a request whose answer is lost may have been done.
-                kept = settled.before.get(port_id, {})
-                settled.before[port_id] = {k: port[k] for k in change} | kept
+                _remember(ground, settled, port, change)
                 after = self._changed(port, change, last=last)
-                if after is None:
-                    settled.before[port_id] = kept
-                    alone = False
-                else:
-                    settled.after[port_id] = after
+                alone = _is_alone(ground, settled, port, after) and alone
         return alone
+
+    def _of_vip(
+        self, ground: Ground, settled: Settled, port: Json, *, amphorae: bool
+    ) -> Json:
+        """Return what to change of the VIP's port."""
+        group = settled.group
+        wanted = vrrp.wanted(ground.vip, group["id"])["security_groups"]
+        change = difference(port, {"security_groups": wanted})
+        if not is_ours(port):
+            return change
+        # A port with the mark of the group goes with the group, which an amphora's port
+        # holds. Any other change could be taken back.
+        with_group = amphorae and marks.origin(port) == marks.origin(group)
+        held = with_group or not marks.is_recent(port)
+        if not change and (held or ground.shared or settled.shared):
+            return {}
+        own = ground.made and group["id"] == ground.group["id"]
+        new = marks.new() if change else marks.another(port)
+        mark = group["description"] if own else new
+        return {"security_groups": wanted, "description": mark}
+
+    def _of_amphora(self, ground: Ground, group: Json, port: Json) -> Json:
+        needed = difference(port, vrrp.wanted(ground.vip, group["id"]))
+        return needed | vrrp.address(port, ground.vip)
 
     def _changed(self, port: Json, change: Json, *, last: bool) -> Json | None:
         """Change a port as it was seen; None if it has been changed meanwhile."""
@@ -124,12 +157,6 @@ class Settlement:
                 raise
             return None
 
-    def _wanted(self, ground: Ground, group: Json, port: Json) -> Json:
-        wanted = vrrp.wanted(ground.vip, group["id"])
-        if port["id"] == ground.port["id"]:
-            return difference(port, {"security_groups": wanted["security_groups"]})
-        return difference(port, wanted) | vrrp.address(port, ground.vip)
-
     def _fresh(self, ports: Sequence[Json]) -> list[Json]:
         found = self.cloud.ports.list(id=[port["id"] for port in ports])
         now = {port["id"]: port for port in found}
@@ -138,7 +165,7 @@ class Settlement:
     def _winner(self, ground: Ground, first: Json, *, marking: bool = False) -> Json:
         """Return the group on which calls at once agree.
 
-        :param first: the port that has it
+        :param first: the amphora's port that has it
         :param marking: whether to mark it in any case, and not only another call's
         """
         group: Json | None = ground.group
@@ -150,37 +177,83 @@ class Settlement:
             group = ground.group
         if group["id"] == ground.group["id"] and not marking:
             return ground.group
+        return self._filled(ground, self._marked(group))
+
+    def _agreed(self, ground: Ground, port: Json, overwrote: bool) -> Json:
+        """Return the group on which calls at once agree where there is no amphora.
+
+        :param port: the VIP's, as it is now
+        :param overwrote: whether this call has taken it from the other one
+        """
+        groups = self.cloud.groups.find(self.load_balancer.id or "")
+        others = [group for group in groups if group["id"] != ground.group["id"]]
+        if not (overwrote and ground.made):
+            others = [g for g in others if g["id"] in translate.groups(port)]
+        if others:
+            return self._filled(ground, self._marked(others[0]))
+        # Its rules are being changed in another step.
+        return self._marked(ground.group)
+
+    def _marked(self, group: Json) -> Json:
         self.relied.add(group["id"])
         marked = self.cloud.groups.mark(group)
-        if marked is None:
-            raise gone(group)
+        self.relied.add(marked["description"])
+        return marked
+
+    def _filled(self, ground: Ground, group: Json) -> Json:
         wanted = rules.wanted(self.load_balancer, ground.vip)
-        return self.cloud.rules.change(marked, wanted).group
+        return self.cloud.rules.change(group, wanted).group
 
     def undo(self, settled: Settled) -> None:
         """Change ports back unless another call has come to rely on it."""
-        undo_settled(self.cloud, settled)
+        before = {port_id: held for port_id, held in settled.before.items() if held}
+        if not before or settled.shared:
+            return
+
+        def put_back() -> None:
+            for port_id, held in before.items():
+                changed = Adjusted(settled.after[port_id], False, held)
+                name = f"settle port {port_id}"
+                undo(name, self.cloud.adjusting.put_back, changed)
+
+        def again() -> None:
+            for port_id, held in before.items():
+                now = settled.after[port_id]
+                change = {name: now[name] for name in held}
+                undo(f"settle port {port_id}", self.cloud.ports.update, port_id, change)
+
+        self.cloud.groups.take_back(settled.group, put_back, again)
 
 
-def undo_settled(cloud: Cloud, settled: Settled) -> None:
-    """Change ports back unless another call has come to rely on it."""
-    before = {port_id: held for port_id, held in settled.before.items() if held}
-    if not before or settled.shared:
+def _remember(
+    ground: Ground, settled: Settled, port: Json, change: Mapping[str, object]
+) -> None:
+    """Keep what a port was and will be.
+
+    It is done before the change, since a request whose answer is lost may have been done.
+    """
+    port_id = port["id"]
+    settled.after[port_id] = {**port, **change}
+    if ground.made and port_id == ground.port["id"]:
+        # It is taken back together with the group.
         return
-    again = {
-        port_id: {name: settled.after[port_id][name] for name in held}
-        for port_id, held in before.items()
-        if port_id in settled.after
-    }
-
-    def put(changes: Mapping[str, Json]) -> None:
-        for port_id, change in changes.items():
-            undo(f"settle port {port_id}", cloud.ports.update, port_id, change)
-
-    cloud.groups.take_back(settled.group, lambda: put(before), lambda: put(again))
+    changed = difference(port, {k: v for k, v in change.items() if k != "description"})
+    held = settled.before.get(port_id, {})
+    settled.before[port_id] = {name: port[name] for name in changed} | held
 
 
-def gone(group: Json) -> Refused:
-    """Return what Neutron says of a group that was there before."""
-    text = f"Security group {group['id']} does not exist"
-    return Refused(orig_msg=text, orig_code=404, kind="SecurityGroupNotFound")
+def _is_alone(ground: Ground, settled: Settled, port: Json, after: Json | None) -> bool:
+    """Keep what a port is now, and tell whether nobody else has changed it.
+
+    :param after: the answer; None if somebody else was faster
+    """
+    planned, settled.after[port["id"]] = settled.after[port["id"]], after or port
+    if after is None:
+        return False
+    if port["id"] == ground.port["id"]:
+        # Neutron counts each attribute that is changed.
+        changes = difference(port, {name: planned[name] for name in _OF_VIP})
+        most = port["revision_number"] + len(changes)
+        settled.overwrote = after["revision_number"] > most
+        return not settled.overwrote
+    return True

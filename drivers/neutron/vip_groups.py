@@ -12,11 +12,11 @@ from networker.drivers import naming, rules
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import Step, step, undoing
 from networker.drivers.neutron import marks, security_groups
-from networker.drivers.neutron.agreeing import Agreement
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.grounding import Ground, Grounding
+from networker.drivers.neutron.grounding import Ground, Grounding, look
 from networker.drivers.neutron.group_rules import Change
 from networker.drivers.neutron.ports import Claimed, difference
+from networker.drivers.neutron.settling import Settlement
 from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import is_deleted
 from networker.models import VIP, Amphora, LoadBalancer
@@ -46,10 +46,12 @@ class _Updating:
     def run(self) -> str | None:
         """Bring everything in line, and return the id of the group."""
         owner, port_id = self.load_balancer.id or "", self.vip.port_id or ""
-        grounding = Grounding(self.cloud, owner, self.relied)
+        grounding = Grounding(self.cloud, self.load_balancer, self.relied)
         get = self.cloud.ports.get
-        look = step(get, name="port", provides="port", port_id=port_id)
-        found = self.cloud.flows.run("update_vip_sg: look", [look, grounding.look()])
+        port = step(get, name="port", provides="port", port_id=port_id)
+        found = self.cloud.flows.run(
+            "update_vip_sg: look", [port, look(self.cloud, owner)]
+        )
         if found["groups"] is None:
             return None
         lay = functools.partial(grounding.lay, self.vip, found["port"], found["groups"])
@@ -61,32 +63,26 @@ class _Updating:
 
     def _make(self, ground: Step) -> str:
         """Make the group, and fill it while the port is put into it."""
-        agreement = self._agreement
+        settlement = self._settlement
         settle = step(
-            agreement.settle, name="settle", provides="settled", undo=agreement.undo
+            settlement.settle, name="settle", provides="settled", undo=settlement.undo
         )
         done = self.cloud.flows.run(
             "update_vip_sg",
             [ground],
-            [step(self._change, name="rules", undo=self._unchange), settle],
-            [step(agreement.tidy, name="tidy")],
+            [step(self._fill, name="rules", undo=self.cloud.rules.undo), settle],
+            [step(settlement.tidy, name="tidy")],
             timely=True,
         )
         return str(done["settled"].group["id"])
 
     @property
-    def _agreement(self) -> Agreement:
-        return Agreement(self.cloud, self.load_balancer, self.relied)
+    def _settlement(self) -> Settlement:
+        return Settlement(self.cloud, self.load_balancer, self.relied)
 
-    def _change(self, ground: Ground) -> Change | None:
+    def _fill(self, ground: Ground) -> Change:
         wanted = rules.wanted(self.load_balancer, ground.vip)
-        change = self.cloud.rules.change(ground.group, wanted)
-        # The rules of a group go with it.
-        return None if ground.made else change
-
-    def _unchange(self, change: Change | None) -> None:
-        if change:
-            self.cloud.rules.undo(change)
+        return self.cloud.rules.change(ground.group, wanted, made=ground.made)
 
     def _update(self, ground: Ground) -> str:
         """Change what is not as it should be of a group that is there."""
@@ -95,8 +91,8 @@ class _Updating:
         with undoing("update_vip_sg") as on_failure:
             change = self.cloud.rules.change(ground.group, wanted, at_once)
             on_failure(self.cloud.rules.undo, change)
-            settled = self._agreement.settle(ground)
-            on_failure(self._agreement.undo, settled)
+            settled = self._settlement.settle(ground)
+            on_failure(self._settlement.undo, settled)
             require_time()
         return str(settled.group["id"])
 
@@ -108,9 +104,8 @@ def update_amphora(
     if is_deleted(amphora):
         return
     owner, port_id = load_balancer.id or "", amphora.vrrp_port_id or ""
-    look = Grounding(cloud, owner, set()).look()
     get = step(cloud.ports.get, name="port", provides="port", port_id=port_id)
-    found = cloud.flows.run("update_aap_port_sg: look", [get, look])
+    found = cloud.flows.run("update_aap_port_sg: look", [get, look(cloud, owner)])
     port, groups = found["port"], found["groups"]
     if groups is None:
         return

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.deadline import require_time
-from networker.drivers.flow import step, undoing
+from networker.drivers.flow import Step, step, undoing
 from networker.drivers.neutron import translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
@@ -115,22 +116,32 @@ class Vips:
         if port is not None:
             _check(port, owner)
         group_ids = [group["id"] for group in groups]
-        ports = self.cloud.ports
-        others = ports.list(security_groups=group_ids) if group_ids else []
-        leaving = [
-            step(
-                self._leave,
-                name=f"leave port {one['id']}",
-                port=one,
-                owner=owner,
-                groups=group_ids,
-            )
-            for one in _once(port, others)
-        ]
-        if leaving:
-            self.cloud.flows.run("deallocate_vip", leaving)
+        leaving = functools.partial(self._leaving, owner=owner, groups=group_ids)
+        # Who names only the port would not find the rest without it.
+        first = (
+            [port] if port is not None and (vip.load_balancer_id or "").strip() else []
+        )
+        users = self._run([*self._users(group_ids), *map(leaving, first)])
+        self._run([leaving(one) for one in _once(port, users, first)])
         for group_id in group_ids:
             self.cloud.groups.delete(group_id)
+
+    def _users(self, group_ids: Sequence[str]) -> Sequence[Step]:
+        """Return the step that looks for the ports in some groups, if there are any."""
+        if not group_ids:
+            return []
+        find = self.cloud.ports.list
+        return [step(find, name="ports", provides="ports", security_groups=group_ids)]
+
+    def _run(self, steps: Sequence[Step]) -> Sequence[Json]:
+        """Run steps, if there are any, and return the ports that were found."""
+        done = self.cloud.flows.run("deallocate_vip", steps) if steps else {}
+        found: Sequence[Json] = done.get("ports", ())
+        return found
+
+    def _leaving(self, port: Json, owner: str, groups: Sequence[str]) -> Step:
+        name = f"leave port {port['id']}"
+        return step(self._leave, name=name, port=port, owner=owner, groups=groups)
 
     def _look(self, vip: VIP) -> tuple[Json | None, str, Sequence[Json]]:
         """Return a VIP's port, its load balancer's id, and the security groups."""
@@ -209,10 +220,13 @@ def _wanted(vip: VIP) -> list[dict[str, str]]:
     return [place for place in wanted if place]
 
 
-def _once(port: Json | None, others: Sequence[Json]) -> Sequence[Json]:
-    """Return all ports, each once."""
-    ports = {one["id"]: one for one in others}
-    return list((ports | {port["id"]: port} if port else ports).values())
+def _once(
+    port: Json | None, others: Sequence[Json], gone: Sequence[Json]
+) -> Sequence[Json]:
+    """Return all ports but those that are gone, each once."""
+    ports = {one["id"]: one for one in (*others, *([port] if port else ()))}
+    without = {one["id"] for one in gone}
+    return [one for one in ports.values() if one["id"] not in without]
 
 
 def _is_vip_of(port: Json, owner: str) -> bool:

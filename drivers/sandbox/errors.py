@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be wrong with a sandbox itself, as opposed to a request."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
 from networker.drivers.base import Misconfigured
+from networker.exceptions import NetworkException
 
 
 class SandboxError(Misconfigured):
@@ -22,3 +28,16 @@ class Refused(ValueError):
     def __init__(self, text: str, code: int = 400) -> None:
         super().__init__(text)
         self.code = code
+
+
+@contextlib.contextmanager
+def refused_as(failure: type[NetworkException], **about: str | None) -> Iterator[None]:
+    """Turn a refusal inside the block into the exception that the interface promises.
+
+    :param about: attributes of the exception
+    """
+    try:
+        yield
+    except Refused as error:
+        text = str(error)
+        raise failure(text, orig_msg=text, orig_code=error.code, **about) from error

@@ -7,17 +7,18 @@ import sqlite3
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.drivers.sandbox import addresses, groups, ports, records
+from networker.drivers.delta import Change, Gone, Nic
+from networker.drivers.sandbox import addresses, groups, ports, records, single
+from networker.drivers.sandbox.errors import Refused
 from networker.models import Amphora, FixedIP, Interface, Port
 
 
-def plug(
-    tx: sqlite3.Connection, compute_id: str, network_id: str, ip_address: str | None
-) -> Interface:
+def plug(tx: sqlite3.Connection, nic: Nic) -> Interface:
     """Do what :meth:`NetworkDriver.plug_network` says."""
+    compute_id, network_id = nic.compute_id, nic.network_id
     records.network(tx, network_id)
     server = records.server(tx, compute_id)
-    address = addresses.canonical(ip_address) if ip_address else ""
+    address = addresses.canonical(nic.address) if nic.address else ""
     name = naming.member_port(compute_id)
     purpose = ("member", compute_id, network_id, address)
     mac, port = ports.made_for(tx, network_id, name, *purpose)
@@ -28,9 +29,13 @@ def plug(
             network_id=network_id,
             mac_address=mac,
             project_id=groups.SERVICE,
-            fixed_ips=[FixedIP(ip_address=address or None)],
+            fixed_ips=[*nic.fixed_ips] or [FixedIP()],
+            vnic_type=nic.vnic_type,
         )
         port = ports.add(tx, port)
+    for subnet_id in filter(None, (wanted.subnet_id for wanted in nic.fixed_ips)):
+        # It was made for a call that wanted other subnets.
+        port = single.add_address(tx, port.id or "", subnet_id, None)
     return _interface(ports.attach(tx, port, server))
 
 
@@ -50,6 +55,18 @@ def _given(
     return None
 
 
+def readdress(tx: sqlite3.Connection, change: Change) -> Interface:
+    """Give a port of a server addresses, and take others from it."""
+    ports.get(tx, change.port_id)
+    for subnet_id in change.lost:
+        single.remove_addresses(tx, change.port_id, subnet_id)
+    for subnet_id in change.gained:
+        single.add_address(tx, change.port_id, subnet_id, None)
+    interface = _interface(ports.get(tx, change.port_id))
+    interface.compute_id = change.compute_id
+    return interface
+
+
 def plug_port(tx: sqlite3.Connection, amphora: Amphora, port: Port) -> Interface:
     """Do what :meth:`NetworkDriver.plug_port` says."""
     server = records.server(tx, amphora.compute_id)
@@ -58,15 +75,18 @@ def plug_port(tx: sqlite3.Connection, amphora: Amphora, port: Port) -> Interface
     return interface
 
 
-def unplug(
-    tx: sqlite3.Connection, compute_id: str, network_id: str, ip_address: str | None
-) -> None:
+def unplug(tx: sqlite3.Connection, gone: Gone) -> None:
     """Do what :meth:`NetworkDriver.unplug_network` says."""
+    compute_id, network_id = gone.compute_id, gone.network_id
     found = ports.select(tx, device_id=compute_id, network_id=network_id)
-    made = ports.select(tx, name=naming.member_port(compute_id), network_id=network_id)
-    found += [port for port in made if not port.device_id]  # released for a failover
-    if ip_address:
-        address = addresses.canonical(ip_address)
+    for owner in filter(None, (compute_id, gone.amphora_id)):
+        made = ports.select(tx, name=naming.member_port(owner), network_id=network_id)
+        # Without a device: released for a failover.
+        found += [port for port in made if not port.device_id]
+    if gone.port_id:
+        found = [port for port in found if port.id == gone.port_id]
+    if gone.address:
+        address = addresses.canonical(gone.address)
         found = [p for p in found if address in [f.ip_address for f in p.fixed_ips]]
     ours = [port for port in found if (port.name or "").startswith(naming.OURS)]
     for port in ours:
@@ -74,12 +94,7 @@ def unplug(
     if ours:
         return
     if found:
-        raise exceptions.UnplugNetworkException(
-            f"port {found[0].id} was not plugged through this interface",
-            compute_id=compute_id,
-            network_id=network_id,
-            ip_address=ip_address,
-        )
+        raise Refused(f"port {found[0].id} was not plugged through this interface")
     records.network(tx, network_id)
     records.server(tx, compute_id)
 

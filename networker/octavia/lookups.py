@@ -11,7 +11,8 @@ from oslo_config import cfg
 from networker import conf as networker_options
 from networker import exceptions, rpc
 from networker.octavia import errors, options, results, slices
-from networker.octavia.client import Clients
+from networker.octavia.process import PerProcess
+from networker.octavia.recent import Recent
 
 
 def connect() -> rpc.Client:
@@ -20,10 +21,17 @@ def connect() -> rpc.Client:
     return rpc.connect(networker_options.register(cfg.CONF))
 
 
+def recent() -> Recent:
+    """Return where the latest answers are kept."""
+    options.register(cfg.CONF)
+    return Recent()
+
+
 class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
     """What there is."""
 
-    _clients: ClassVar[Clients] = Clients(connect)
+    _clients: ClassVar[PerProcess[rpc.Client]] = PerProcess(connect)
+    _recent: ClassVar[PerProcess[Recent]] = PerProcess(recent)
 
     def _call(self, method: str, **arguments: Any) -> Any:
         """Call a method of networker's interface.
@@ -60,13 +68,27 @@ class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
             arguments["context"] = user
         return results.octavia(self._ask(method, **arguments))
 
+    def _look(self, method: str, context: Any, **ids: str) -> Any:
+        """Return what :meth:`_read` returns, or has returned just now.
+
+        With the context of a request it is always asked for: users see what they may see
+        now, and what they have just changed.
+        """
+        known = self._recent.mine()
+        seconds = options.lookup_cache(cfg.CONF)
+        if context or not seconds:
+            return self._read(method, context, **ids)
+        key = method, *ids.values()
+        found = known.get(key, seconds, lambda: self._ask(method, **ids))
+        return results.octavia(found)
+
     def get_network(self, network_id: str, context: Any = None) -> Any:
         """Return a network."""
-        return self._read("get_network", context, network_id=network_id)
+        return self._look("get_network", context, network_id=network_id)
 
     def get_subnet(self, subnet_id: str, context: Any = None) -> Any:
         """Return a subnet."""
-        return self._read("get_subnet", context, subnet_id=subnet_id)
+        return self._look("get_subnet", context, subnet_id=subnet_id)
 
     def get_port(self, port_id: str, context: Any = None) -> Any:
         """Return a port."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long Octavia waits for each method: options, and which method is bound by which.
+"""How long Octavia waits, and remembers: options, and which method is bound by which.
 
 They are read from Octavia's own configuration, beside ``[networker]``.
 """
@@ -38,6 +38,14 @@ octavia_opts: list[cfg.Opt] = [
         help="Seconds for changes that wait until ports are detached from servers. It has "
         "to be more than the workers' [neutron] detach_timeout. The ports of all amphorae "
         "are waited for together.",
+    ),
+    cfg.FloatOpt(
+        "lookup_cache_seconds",
+        default=5.0,
+        min=0.0,
+        help="Seconds for which a process uses a network or subnet again that it has looked "
+        "up for itself, and not for a user; 0 to look each time. Octavia looks up the subnet "
+        "of every member whenever one of them changes.",
     ),
 ]
 
@@ -100,6 +108,11 @@ def register(conf: cfg.ConfigOpts) -> None:
 def timeout(conf: cfg.ConfigOpts, method: str) -> float:
     """Return the seconds that a method of the interface may take."""
     return float(conf[GROUP.name][TIMEOUTS[method]])
+
+
+def lookup_cache(conf: cfg.ConfigOpts) -> float:
+    """Return the seconds for which look-ups are used again."""
+    return float(conf[GROUP.name].lookup_cache_seconds)
 
 
 def list_opts() -> Iterable[tuple[str, list[cfg.Opt]]]:

@@ -47,7 +47,7 @@ examples:
 """
 #: Columns of the table in a file.
 _WIDTH = 160
-_ROUNDS, _SHORT_ROUNDS = 7, 2
+_ROUNDS, _SHORT_ROUNDS = 5, 2
 #: What an experiment can run into, besides mistakes in its code.
 _FAILURES = (
     OSError,

@@ -20,11 +20,19 @@ from networker.rpc import codec, contract
 from networker.testing import processes, rabbitmq
 from tests.bench import driver
 from tests.bench.conditions import Setup
+from tests.bench.ends.lives import Step
 from tests.bench.ends.loop import Done, Order
 
 ROOT = pathlib.Path(__file__).parents[2]
-#: The interpreter of the virtual environment that has the peers.
+#: The interpreters of the virtual environments that have the peers, and Octavia.
 PEERS = pathlib.Path(sys.prefix) / "peers" / "bin" / "python"
+OCTAVIA = pathlib.Path(sys.prefix) / "octavia" / "bin" / "python"
+_INTERPRETERS = {
+    "networker_end": pathlib.Path(sys.executable),
+    "oslo_end": pathlib.Path(sys.executable),
+    "drivers_end": pathlib.Path(sys.executable),
+    "octavia_end": OCTAVIA,
+}
 #: Threads of a worker.
 THREADS = 16
 _START = 60.0
@@ -41,21 +49,20 @@ class End:
     """
 
     def __init__(self, module: str, role: str, settings: pathlib.Path) -> None:
-        own = module in {"networker_end", "oslo_end"}
         self._log = settings.with_name(f"{role}-{uuid.uuid4().hex[:4]}.log")
         name = f"tests.bench.ends.{module}"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable if own else PEERS, "-m", name, role, settings],
+                [_INTERPRETERS.get(module, PEERS), "-m", name, role, settings],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
             )
-        self._listen(_START)
+        self.listen(_START)
 
-    def send(self, order: Order) -> None:
+    def send(self, order: Order | Step) -> None:
         """Give an order."""
         assert self.process.stdin
         text = json.dumps(dataclasses.asdict(order))
@@ -67,7 +74,7 @@ class End:
         :raises RuntimeError: the process has ended, or hangs
         """
         seconds = order.seconds if order.calls == sys.maxsize else order.calls / 20
-        return Done(**json.loads(self._listen(seconds + _PATIENCE)))
+        return Done(**json.loads(self.listen(seconds + _PATIENCE)))
 
     def tree(self) -> list[psutil.Process]:
         """Return the process and those that it has started."""
@@ -87,7 +94,11 @@ class End:
             assert pipe
             pipe.close()
 
-    def _listen(self, timeout: float) -> bytes:
+    def listen(self, timeout: float) -> bytes:
+        """Return the next line that it says.
+
+        :raises RuntimeError: the process has ended, or hangs
+        """
         assert self.process.stdout
         line = b""
         if select.select([self.process.stdout], [], [], timeout)[0]:
@@ -121,11 +132,13 @@ class Contestant:
     :param name: for people
     :param module: of :mod:`tests.bench.ends`
     :param options: of its configuration, by group, for those that read one
+    :param client: the role of its client, for those that have several kinds
     """
 
     name: str
     module: str
     options: processes.Settings = dataclasses.field(default_factory=dict)
+    client: str = "client"
 
     @contextlib.contextmanager
     def running(self, setup: Setup, **changes: Any) -> Iterator[Running]:
@@ -136,10 +149,10 @@ class Contestant:
         file = settings(setup, self.name, self.options, **changes)
         with contextlib.ExitStack() as stack:
             ends = {}
-            for role in ("worker", "client"):
+            for role in ("worker", self.client):
                 ends[role] = End(self.module, role, file)
                 stack.callback(ends[role].close)
-            yield Running(self.name, setup.node, ends["worker"], ends["client"])
+            yield Running(self.name, setup.node, ends["worker"], ends[self.client])
 
 
 @dataclasses.dataclass(frozen=True)

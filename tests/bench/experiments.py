@@ -78,8 +78,8 @@ ALL = {
         Experiment(
             "operations",
             operations.operations,
-            "what reads take on the cloud",
-            {},
+            "each operation on the cloud beside Octavia's own driver: requests, waves, time",
+            {"most_rounds": 1},
             needs_cloud=True,
         ),
     )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
 import os
 import pathlib
@@ -63,13 +62,14 @@ def _cells(row: Row) -> list[str]:
     if row.ratio is not None:
         spread = f"{min(row.ratios):.2f} - {max(row.ratios):.2f}"
         ratio = f"{row.ratio:.2f} ({spread})\n{row.against}"
+    asked = f"\n{row.asked[0]} / {row.asked[1]}" if row.asked else ""
     colour = {True: "green", False: "red", None: "default"}[row.holds]
     return [
         escape(row.what),
-        f"{_number(row.median)} {row.unit}",
+        f"{_number(row.median)} {row.unit}{asked}",
         f"{_number(low)} - {_number(high)}" if len(row.samples) > 1 else "",
         ratio,
-        str(row.limit or ""),
+        row.limits,
         f"[{colour}]{row.verdict}[/]",
         escape(row.note),
     ]
@@ -94,9 +94,9 @@ def write_json(path: pathlib.Path, results: Results, about: Mapping[str, Any]) -
 def write_plot(path: pathlib.Path, results: Results) -> None:
     """Draw the medians as bars, with lines from the least to the most."""
     panels = [
-        (f"{name}, {unit}", list(rows))
+        (f"{name}, {unit}", [row for row in found or () if row.unit == unit])
         for name, found in results.items()
-        for unit, rows in itertools.groupby(found or (), key=lambda row: row.unit)
+        for unit in dict.fromkeys(row.unit for row in found or ())
     ]
     if not panels:
         return

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 #: What is said of a row that misses its limit, by unit.
-_MISSED = {"MB": "TOO BIG", "": "FAILED"}
+_MISSED = {
+    "MB": "TOO BIG",
+    "threads": "TOO MANY",
+    "connections": "TOO MANY",
+    "": "FAILED",
+}
+#: Characters of what went wrong, from its end.
+_SHOWN = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Row:
     :param against: what the ratios are to, if there are any
     :param ratios: of this to that, round by round
     :param note: what else is worth knowing
+    :param asked: requests that it made of a cloud, and in how many waves
+    :param most: the most of both
     """
 
     what: str
@@ -51,6 +60,8 @@ class Row:
     ratios: Sequence[float] = ()
     limit: Limit | None = None
     note: str = ""
+    asked: tuple[int, int] | None = None
+    most: tuple[int, int] | None = None
 
     @property
     def median(self) -> float:
@@ -64,18 +75,37 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        """Whether it is within its limit; None if it has none."""
-        if self.limit is None:
-            return None
-        value = self.ratio if self.limit.of_ratio else self.median
-        return value is not None and self.limit.holds(value)
+        """Whether it is within all its limits; None if it has none."""
+        sides = [side for side in (self._few, self._fast) if side is not None]
+        return all(sides) if sides else None
 
     @property
     def verdict(self) -> str:
         """What is said about it."""
         if self.holds is None:
             return ""
+        if self._few is False:
+            return "TOO MANY"
         return "OK" if self.holds else _MISSED.get(self.unit, "TOO SLOW")
+
+    @property
+    def limits(self) -> str:
+        """All its limits, for people."""
+        most = f"<= {self.most[0]} / {self.most[1]}" if self.most else ""
+        return "\n".join(filter(None, (str(self.limit or ""), most)))
+
+    @property
+    def _few(self) -> bool | None:
+        if self.asked is None or self.most is None:
+            return None
+        return all(n <= most for n, most in zip(self.asked, self.most, strict=True))
+
+    @property
+    def _fast(self) -> bool | None:
+        if self.limit is None:
+            return None
+        value = self.ratio if self.limit.of_ratio else self.median
+        return value is not None and self.limit.holds(value)
 
     def data(self) -> dict[str, Any]:
         """Return all of it, for JSON."""
@@ -90,5 +120,7 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 def failure(error: BaseException) -> Row:
     """Return the row of an experiment that did not come to its end."""
-    note = f"{type(error).__name__}: {error}"[:300]
+    text = str(error)
+    end = text if len(text) < _SHOWN else f"... {text[-_SHOWN:]}"
+    note = f"{type(error).__name__}: {end}"
     return Row("came to its end", "", [0.0], limit=Limit(least=1.0), note=note)

@@ -10,6 +10,7 @@ from concurrent import futures
 import psutil
 
 from networker.models import Port
+from networker.rpc.queues import calls_name
 from tests.chaos.bench import Sandboxed, Setup, opened, until
 from tests.chaos.results import Result, differences
 
@@ -59,7 +60,7 @@ def stopped(
 
 def _stop(setup: Setup, bench: Sandboxed, victim: psutil.Process) -> float:
     """Stop a worker as soon as it has both calls; return when that was."""
-    line = f"{bench.topic}\t2"
+    line = f"{calls_name(bench.topic)}\t2"
 
     def taken() -> bool:
         listed = bench.node.control("list_queues", "name", "messages_unacknowledged")

@@ -19,9 +19,12 @@ from typing import Any
 
 import requests
 
-#: Seconds by which every answer is held back while somebody measures, so that requests
-#: that are made at the same time are seen to be, however slow this machine is.
+#: Seconds for which nothing may have been sent or answered before answers are handed on
+#: while somebody measures, so that requests that are made at the same time are seen to be,
+#: however slow this machine is.
 _HELD = 0.05
+#: Seconds between two looks whether that is so.
+_TICK = 0.002
 _ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
@@ -47,12 +50,14 @@ class Cost:
     @property
     def requests(self) -> list[Request]:
         """The requests; of those that look again for the end of something the first."""
-        seen: set[str] = set()
+        looked_at: set[str] = set()
         once = []
         for request in self.made:
-            if "fields=device_id" in request.what and request.what in seen:
-                continue
-            seen.add(request.what)
+            if "fields=device_id" in request.what:
+                ids = set(_ID.findall(request.what))
+                if ids <= looked_at:
+                    continue
+                looked_at |= ids
             once.append(request)
         return once
 
@@ -93,11 +98,31 @@ class Meter:
     """Listens to the HTTP session of a driver.
 
     :param session: the one that all its requests use
+    :param held: seconds by which every answer is held back; 0 where time is measured too
     """
 
-    def __init__(self, session: requests.Session) -> None:
+    def __init__(self, session: requests.Session, held: float = _HELD) -> None:
         self._session = session
+        self.held = held
         self._lock = threading.Lock()
+        self._last = 0.0
+        self._turn = 0
+
+    def _sending(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        self._last = time.monotonic()
+        return request
+
+    def _hold(self) -> None:
+        """Wait until nothing has been sent or answered for a while.
+
+        Then all go on that wait: what the first of them sends next holds no other back.
+        """
+        self._last, turn = time.monotonic(), self._turn
+        while self._turn == turn:
+            left = self._last + self.held - time.monotonic()
+            if left <= 0:
+                self._turn = turn + 1
+            time.sleep(max(0.0, min(left, _TICK)))
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[Cost]:
@@ -106,7 +131,7 @@ class Meter:
 
         def heard(response: requests.Response, *_: Any, **__: Any) -> None:
             began = time.monotonic() - response.elapsed.total_seconds()
-            time.sleep(_HELD)
+            self._hold()
             what = f"{response.request.method} {response.request.url}"
             if "/auth/tokens" not in what:
                 with self._lock:
@@ -114,7 +139,9 @@ class Meter:
 
         hooks = self._session.hooks["response"]
         hooks.append(heard)
+        self._session.auth = self._sending
         try:
             yield cost
         finally:
+            self._session.auth = None
             hooks.remove(heard)

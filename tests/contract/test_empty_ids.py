@@ -10,7 +10,17 @@ import pytest
 
 from networker import exceptions
 from networker.drivers import base
-from networker.models import VIP, Amphora, LoadBalancer, Network, Port, Subnet
+from networker.models import (
+    VIP,
+    Amphora,
+    Delta,
+    Interface,
+    LoadBalancer,
+    Network,
+    Port,
+    Subnet,
+    SubnetOfPort,
+)
 
 _VIP = VIP(port_id="x", ip_address="x")
 _BALANCER = LoadBalancer(id="x", vip=_VIP)
@@ -18,9 +28,17 @@ _AMPHORA = Amphora(id="x", compute_id="x", lb_network_ip="x", vrrp_port_id="x")
 _SUBNET = Subnet(id="x", network_id="x")
 _SERVER = {"compute_id": "x", "network_id": "x"}
 _ADDRESS = {"port_id": "x", "subnet_id": "x"}
+_DELTA = Delta(
+    compute_id="x",
+    add_nics=[Interface(network_id="x")],
+    delete_nics=[Interface(network_id="y")],
+    add_subnets=[SubnetOfPort(subnet_id="x", port_id="x")],
+    delete_subnets=[SubnetOfPort(subnet_id="y", port_id="x")],
+)
 #: By method, arguments in which every id that it needs is there.
 COMPLETE: dict[str, dict[str, Any]] = {
     "allocate_vip": {"load_balancer": _BALANCER},
+    "apply_delta": {"deltas": [_DELTA]},
     "apply_qos_on_port": {"qos_id": None, "port_id": "x"},
     "create_port": {"network_id": "x"},
     "delete_port": {"port_id": "x"},
@@ -29,15 +47,18 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "get_network_by_name": {"network_name": "x"},
     "get_network_configs": {"load_balancer": _BALANCER},
     "get_network_ip_availability": {"network": Network(id="x")},
+    "get_networks": {"network_ids": ["x"]},
     "get_plugged_networks": {"compute_id": "x"},
     "get_port": {"port_id": "x"},
     "get_port_by_name": {"port_name": "x"},
     "get_port_by_net_id_device_id": {"network_id": "x", "device_id": "x"},
+    "get_ports": {"port_ids": ["x"]},
     "get_qos_policy": {"qos_policy_id": "x"},
     "get_security_group": {"sg_name": "x"},
     "get_security_group_by_id": {"sg_id": "x"},
     "get_subnet": {"subnet_id": "x"},
     "get_subnet_by_name": {"subnet_name": "x"},
+    "get_subnets": {"subnet_ids": ["x"]},
     "plug_aap_port": {
         "load_balancer": _BALANCER,
         "vip": _VIP,
@@ -72,15 +93,21 @@ NEEDED = [
 def without(method: str, path: str, empty: str | None) -> dict[str, Any]:
     """Return arguments in which only what is at a path is empty."""
     arguments = copy.deepcopy(COMPLETE[method])
-    first, *between = path.split(".")
-    if not between:
-        return {**arguments, first: empty}
-    *between, last = between
-    holder = arguments[first]
+    holder: Any = arguments
+    *between, last = path.split(".")
     for name in between:
-        holder = getattr(holder, name)
-    setattr(holder, last, empty)
+        holder = _first(holder[name] if holder is arguments else getattr(holder, name))
+    if holder is not arguments:
+        setattr(holder, last, empty)
+    elif isinstance(holder[last], list):
+        holder[last].append(empty)
+    else:
+        holder[last] = empty
     return arguments
+
+
+def _first(found: Any) -> Any:
+    return found[0] if isinstance(found, list) else found
 
 
 @pytest.mark.parametrize("empty", ["", " ", None])

@@ -81,6 +81,46 @@ class TestById:
         assert caught.value.attributes()[attribute] == NOWHERE
 
 
+class TestMany:
+    def test_in_the_order_asked_for(self, network, world, clean):
+        """Each is as it is alone, also when it is asked for twice."""
+        ports = [world.stranger(world.vip_network_id).id for _ in range(2)]
+        for kind, ids in (
+            ("network", [*world.member_network_ids, world.vip_network_id]),
+            ("subnet", [*world.member_subnet_ids, world.vip_subnet_id]),
+            ("port", ports),
+        ):
+            one, many = (getattr(network, f"get_{name}") for name in (kind, f"{kind}s"))
+            known = {single: one(single) for single in ids}
+            for asked in (ids, ids[::-1], [*ids, ids[0]]):
+                assert many(asked) == [known[single] for single in asked]
+
+    def test_more_than_a_url_can_hold(self, network, world):
+        """What is in no single request is answered all the same."""
+        ids = [*world.member_subnet_ids, world.vip_subnet_id, world.vip_subnet6_id]
+        nowhere = [new_id() for _ in range(250)]
+        with pytest.raises(exceptions.SubnetNotFound) as caught:
+            network.get_subnets([*ids, *nowhere])
+        assert caught.value.subnet_id == nowhere[0]
+        assert [one.id for one in network.get_subnets(ids * 100)] == ids * 100
+
+    @pytest.mark.parametrize(
+        ("kind", "error"),
+        [
+            ("network", exceptions.NetworkNotFound),
+            ("subnet", exceptions.SubnetNotFound),
+            ("port", exceptions.PortNotFound),
+        ],
+    )
+    def test_none_and_unknown(self, network, kind, error):
+        """No ids are no answers, and an unknown id is named."""
+        many = getattr(network, f"get_{kind}s")
+        assert many([]) == []
+        with pytest.raises(error) as caught:
+            many([NOWHERE])
+        assert caught.value.attributes()[f"{kind}_id"] == NOWHERE
+
+
 class TestByName:
     def test_network_and_subnet(self, network, world):
         """What has the name is found, as it is found by its id."""

@@ -176,10 +176,10 @@ class Ports:
         check_revision(port, revision)
         before = copied(port)
         self._change(port, wanted)
-        # Neutron writes address pairs and a policy anew even if they are the same.
+        # Neutron writes address pairs and a policy anew even if they are the same, and
+        # counts the groups apart.
         anew = wanted.get("allowed_address_pairs") or wanted.get("qos_policy_id")
-        if port != before or anew:
-            _revise(port)
+        _revise(port, _changes(before, port) or int(bool(anew)))
         return port
 
     def _check(self, port: Json, wanted: Json) -> None:
@@ -253,6 +253,12 @@ def _pairs(port: Json, wanted: Json) -> list[Json]:
     return [{"mac_address": port["mac_address"], **pair} for pair in pairs]
 
 
+def _changes(before: Json, after: Json) -> int:
+    changed = {name for name in after if after[name] != before.get(name)}
+    return ("security_groups" in changed) + bool(changed - {"security_groups"})
+
+
 def _revise(port: Json, times: int = 1) -> None:
-    port["revision_number"] += times
-    port["updated_at"] = now()
+    if times:
+        port["revision_number"] += times
+        port["updated_at"] = now()

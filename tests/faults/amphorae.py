@@ -48,6 +48,28 @@ def update_vip_sg_again(bench: Bench) -> Scene:
     )
 
 
+def plug_vip(bench: Bench) -> Scene:
+    """The group was made just before, and is on the VIP's port."""
+    lb = bench.world.load_balancer()
+    vip = bench.allocated(lb)
+    bench.driver.update_vip_sg(lb, vip)
+    return Scene(
+        lambda driver: driver.plug_vip(lb, vip),
+        removal(lb),
+        exceptions.PlugVIPException,
+    )
+
+
+def update_vip_sg_unchanged(bench: Bench) -> Scene:
+    """The group is as it should be already."""
+    lb, vip = _secured(bench)
+    return Scene(
+        lambda driver: driver.update_vip_sg(lb, vip),
+        removal(lb),
+        exceptions.PlugVIPException,
+    )
+
+
 def _gone(lb: LoadBalancer, vip: VIP, amphora: Amphora, subnet: Subnet) -> Call:
     known = copy.deepcopy(amphora)
 

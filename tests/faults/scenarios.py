@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.faults import amphorae, ports, servers, vips
+from tests.faults import amphorae, deltas, ports, servers, vips
 from tests.faults.scene import Maker
 
 #: One or two for each method.
@@ -19,6 +19,8 @@ PRINCIPAL: tuple[Maker, ...] = (
     servers.failover_preparation,
     amphorae.plug_aap_port,
     ports.create_port,
+    deltas.apply_delta,
+    deltas.apply_delta_both,
 )
 #: What removes things takes nothing back.
 REMOVALS: tuple[Maker, ...] = (
@@ -29,6 +31,8 @@ REMOVALS: tuple[Maker, ...] = (
     servers.unplug_network,
     amphorae.unplug_aap_port,
     ports.unplug_fixed_ip,
+    deltas.apply_delta_removing,
+    deltas.apply_delta_both,
 )
 SCENES: tuple[Maker, ...] = (
     *PRINCIPAL,
@@ -42,10 +46,15 @@ SCENES: tuple[Maker, ...] = (
     vips.update_vip_removing,
     amphorae.update_vip_sg,
     amphorae.update_vip_sg_again,
+    amphorae.update_vip_sg_unchanged,
+    amphorae.plug_vip,
     amphorae.plug_aap_port_made,
     amphorae.unplug_aap_port,
     ports.create_port_again,
     ports.plug_port,
     ports.plug_fixed_ip,
     ports.unplug_fixed_ip,
+    deltas.apply_delta_again,
+    deltas.apply_delta_addresses,
+    deltas.apply_delta_removing,
 )

@@ -9,6 +9,7 @@ import pytest
 
 from networker.context import Context
 from networker.exceptions import CloudUnavailable, NetworkException
+from tests.faults import deltas
 from tests.faults.bench import benches
 from tests.faults.scenarios import REMOVALS, SCENES
 from tests.faults.stage import Stage, difference
@@ -38,7 +39,10 @@ def late(bench, stage, last):
         stage.scene.call(bench.driver)
 
 
-@pytest.mark.parametrize("make", SCENES, ids=lambda make: make.__name__)
+ONE_WAY = [make for make in SCENES if make is not deltas.apply_delta_both]
+
+
+@pytest.mark.parametrize("make", ONE_WAY, ids=lambda make: make.__name__)
 def test_done_after_the_deadline_is_undone(bench, make):
     """A deadline that passes during the last request leaves all as it was before.
 
@@ -53,6 +57,14 @@ def test_done_after_the_deadline_is_undone(bench, make):
     else:
         late(bench, stage, last)
         assert not difference(stage.done, bench.picture())
+
+
+def test_what_was_added_late_is_undone_and_what_was_removed_stays_removed(bench):
+    """A call that does both takes back what its caller does not know to be there."""
+    stage = Stage(bench, deltas.apply_delta_both)
+    with pytest.raises(CloudUnavailable):
+        late(bench, stage, len(stage.requests) - 1)
+    assert not difference(stage.nothing, bench.picture())
 
 
 def things(bench, start):

@@ -17,7 +17,7 @@ import pytest
 from oslo_config import cfg
 
 from networker import exceptions, rpc
-from networker.models import VIP, Listener, LoadBalancer, Port, UserContext
+from networker.models import VIP, Delta, Listener, LoadBalancer, Port, UserContext
 from networker.rpc import contract, transport
 from networker.testing import kit
 from tests.functional.test_bus import echo
@@ -108,6 +108,22 @@ def test_an_older_pool_refuses_what_is_newer_at_once(old_worker, client, call):
     with pytest.raises(exceptions.UnsupportedVersion) as caught:
         call(client.with_options(timeout=60))
     assert caught.value.version == "1.1"
+    assert old_worker.calls == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.apply_delta([Delta(compute_id="c")]),
+        lambda client: client.get_subnets(["s"]),
+    ],
+    ids=["mutator", "read"],
+)
+def test_batches_need_a_pool_of_1_2(old_worker, client, call):
+    """What an older pool does not have is refused at once, for the caller to do singly."""
+    with pytest.raises(exceptions.UnsupportedVersion) as caught:
+        call(client.with_options(timeout=60))
+    assert caught.value.version == "1.2"
     assert old_worker.calls == []
 
 

@@ -206,3 +206,26 @@ class TestRules:
         cloud.rules.settle(cloud.groups.get(group["id"]), {HTTPS})
         cloud.rules.undo(change)
         assert known(cloud, group) == {443}
+
+    def test_are_not_restored_when_another_call_removed_some(self, bench, cloud, group):
+        """Who finds a rule gone that it could not remove leaves all of them removed."""
+        both = cloud.rules.change(group, {HTTP, HTTPS}).group
+        other = bench.another()[0]._cloud
+
+        def overtake():
+            if len(bench.wire.sent) == 1:
+                other.rules.change(other.groups.get(group["id"]), set())
+
+        group = cloud.groups.get(both["id"])
+        bench.wire.begin(Fault(1, "status", status=403))
+        bench.wire.before_each = overtake
+        with pytest.raises(Refused, match="403"):
+            cloud.rules.change(group, set())
+        assert known(cloud, group) == set()
+
+    @pytest.mark.parametrize("kind", ["reset after", "timeout after"])
+    def test_that_are_removed_unnoticed_are_removed(self, bench, cloud, group, kind):
+        """A rule whose removal was never answered is looked for, and done with."""
+        bench.wire.begin(Fault(0, kind, lasting=True))
+        cloud.rules.change(group, set())
+        assert known(cloud, group) == set()

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from networker import exceptions
 from networker.drivers.neutron import attaching
+from networker.drivers.neutron.deltas import apply
 from networker.drivers.neutron.errors import refused_as
 from networker.drivers.neutron.interfaces import Interfaces
 from networker.drivers.neutron.methods.connected import Connected
-from networker.models import Amphora, Interface, Port
+from networker.models import Amphora, Delta, Interface, Port
 
 
 class InterfaceMethods(Connected):
@@ -45,3 +46,7 @@ class InterfaceMethods(Connected):
         failure = exceptions.PlugNetworkException
         with refused_as(failure, compute_id=compute_id, **known):
             return attaching.attach(self._cloud, amphora, port_id)
+
+    def apply_delta(self, deltas: list[Delta]) -> list[Interface]:
+        """Change the plugging of one or several servers, all at the same time."""
+        return apply(self._cloud, deltas)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from networker import exceptions
-from networker.drivers.neutron import availability, extensions, translate
+from networker.drivers.neutron import availability, extensions, many, translate
 from networker.drivers.neutron.errors import Refused, refused_as
 from networker.drivers.neutron.methods.connected import Connected
 from networker.drivers.neutron.translate import Json
@@ -41,6 +41,21 @@ class LookupMethods(Connected):
         with refused_as(exceptions.NetworkException, port_id=port_id):
             found = self._show(f"/ports/{port_id}", context)
         return translate.port(found["port"])
+
+    def get_networks(self, network_ids: list[str]) -> list[Network]:
+        """Return several networks, asked for at once."""
+        found = many.of(self._cloud, "networks", network_ids)
+        return [translate.network(one) for one in found]
+
+    def get_subnets(self, subnet_ids: list[str]) -> list[Subnet]:
+        """Return several subnets, asked for at once."""
+        found = many.of(self._cloud, "subnets", subnet_ids)
+        return [translate.subnet(one) for one in found]
+
+    def get_ports(self, port_ids: list[str]) -> list[Port]:
+        """Return several ports, asked for at once."""
+        found = many.of(self._cloud, "ports", port_ids)
+        return [translate.port(one) for one in found]
 
     def get_network_by_name(self, network_name: str) -> Network:
         """Return the network with a name."""

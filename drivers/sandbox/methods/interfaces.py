@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from networker import exceptions
+from networker.drivers.delta import Gone, Nic
+from networker.drivers.sandbox import deltas as changing
 from networker.drivers.sandbox import interfaces
 from networker.drivers.sandbox.methods.transactions import Transactions
-from networker.models import Amphora, Interface, Port
+from networker.models import Amphora, Delta, FixedIP, Interface, Port
 
 
 class InterfaceMethods(Transactions):
@@ -19,7 +21,8 @@ class InterfaceMethods(Transactions):
         failure = exceptions.PlugNetworkException
         about = {"network_id": network_id, "ip_address": ip_address}
         with self._change(2, failure, compute_id=compute_id, **about) as tx:
-            return interfaces.plug(tx, compute_id, network_id, ip_address)
+            places = [FixedIP(ip_address=ip_address)] if ip_address else []
+            return interfaces.plug(tx, Nic(compute_id, network_id, places))
 
     def unplug_network(
         self, compute_id: str, network_id: str, ip_address: str | None = None
@@ -28,7 +31,8 @@ class InterfaceMethods(Transactions):
         failure = exceptions.UnplugNetworkException
         about = {"network_id": network_id, "ip_address": ip_address}
         with self._removal(3, failure, compute_id=compute_id, **about) as tx:
-            interfaces.unplug(tx, compute_id, network_id, ip_address)
+            gone = Gone(compute_id, network_id, address=ip_address)
+            interfaces.unplug(tx, gone)
 
     def get_plugged_networks(self, compute_id: str) -> list[Interface]:
         """Return the interfaces of a server, the management network's included."""
@@ -41,3 +45,9 @@ class InterfaceMethods(Transactions):
         about = {"compute_id": amphora.compute_id, "network_id": port.network_id}
         with self._change(1, failure, **about) as tx:
             return interfaces.plug_port(tx, amphora, port)
+
+    def apply_delta(self, deltas: list[Delta]) -> list[Interface]:
+        """Change the plugging of one or several servers, all at the same time."""
+        waves, failure = changing.waves(deltas), exceptions.NetworkException
+        with self._change(waves, failure) as tx:
+            return changing.apply(tx, deltas)

@@ -13,7 +13,7 @@ from networker.context import stay_ours
 from networker.drivers.base import NetworkDriver
 from networker.drivers.deadline import require_time
 from networker.drivers.sandbox.database import Database
-from networker.drivers.sandbox.errors import Refused
+from networker.drivers.sandbox.errors import refused_as
 
 
 class Transactions(NetworkDriver):
@@ -53,9 +53,5 @@ class Transactions(NetworkDriver):
     ) -> Iterator[sqlite3.Connection]:
         time.sleep(self._latency * waves)
         stay_ours()
-        try:
-            with self._database.write() as tx:
-                yield tx
-        except Refused as error:
-            text = str(error)
-            raise failure(text, orig_msg=text, orig_code=error.code, **about) from error
+        with refused_as(failure, **about), self._database.write() as tx:
+            yield tx

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aio-pika's own pattern for RPC, with its defaults."""
+"""aio-pika's own pattern for RPC, with its defaults; callers are coroutines or threads."""
 
 from __future__ import annotations
 
@@ -31,33 +31,40 @@ async def worker(settings: loop.Settings) -> None:
     await asyncio.Event().wait()
 
 
-async def _measured(
-    rpc: RPC, settings: loop.Settings, order: loop.Order
-) -> list[float]:
-    taken: list[float] = []
-    allowed = loop.until_done(order)
+def client(role: str, settings: loop.Settings) -> None:
+    """Make calls over one event loop, which a thread keeps running between orders.
 
-    async def call_on() -> None:
-        for _ in allowed:
-            began = time.perf_counter()
-            await rpc.call(settings.name, kwargs=settings.arguments)
-            taken.append(time.perf_counter() - began)
-
-    await asyncio.gather(*(call_on() for _ in range(order.callers)))
-    return taken
-
-
-def client(settings: loop.Settings) -> None:
-    """Make calls from one event loop, which a thread keeps running between orders."""
+    :param role: `client` for callers that are coroutines, `threads` for threads, as a
+        threaded program has them
+    """
     events = asyncio.new_event_loop()
     threading.Thread(target=events.run_forever, daemon=True).start()
     rpc = asyncio.run_coroutine_threadsafe(_opened(settings), events).result()
 
-    def measure(order: loop.Order) -> list[float]:
-        measured = _measured(rpc, settings, order)
-        return asyncio.run_coroutine_threadsafe(measured, events).result()
+    async def call() -> None:
+        await rpc.call(settings.name, kwargs=settings.arguments)
 
-    loop.obey(measure)
+    async def measured(order: loop.Order) -> list[float]:
+        taken: list[float] = []
+        allowed = loop.until_done(order)
+
+        async def call_on() -> None:
+            for _ in allowed:
+                began = time.perf_counter()
+                await call()
+                taken.append(time.perf_counter() - began)
+
+        await asyncio.gather(*(call_on() for _ in range(order.callers)))
+        return taken
+
+    def coroutines(order: loop.Order) -> list[float]:
+        return asyncio.run_coroutine_threadsafe(measured(order), events).result()
+
+    def from_thread() -> None:
+        asyncio.run_coroutine_threadsafe(call(), events).result()
+
+    threads = loop.Callers(lambda: from_thread)
+    loop.obey(threads.measure if role == "threads" else coroutines)
 
 
 def main() -> None:
@@ -66,7 +73,7 @@ def main() -> None:
     if role == "worker":
         asyncio.run(worker(settings))
     else:
-        client(settings)
+        client(role, settings)
 
 
 main()

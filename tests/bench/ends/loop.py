@@ -32,6 +32,7 @@ class Settings:
     :param config: a configuration file of oslo.config, for those who read one
     :param network_id: of a network that can be looked up
     :param profile: where profiles are written, or nothing
+    :param place: for those that drive a cloud: a :class:`tests.bench.ends.lives.Place`
     """
 
     url: str
@@ -41,6 +42,7 @@ class Settings:
     config: str = ""
     network_id: str = ""
     profile: str = ""
+    place: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _settings(cloud: Cloud, driver: str, directory: pathlib.Path) -> Settings:
     file = directory.resolve() / "octavia.sqlite"
     file.unlink(missing_ok=True)
     return {
-        **_access(cloud.name),
+        **access(cloud.name),
         "database": {"connection": f"sqlite:///{file}?timeout=30"},
         "certificates": {
             "cert_manager": "noop_cert_manager",
@@ -70,7 +70,11 @@ def _settings(cloud: Cloud, driver: str, directory: pathlib.Path) -> Settings:
     }
 
 
-def _access(cloud: str) -> Settings:
+def access(cloud: str) -> Settings:
+    """Return how Octavia reaches a cloud.
+
+    :param cloud: its name in clouds.yaml
+    """
     region = openstack.config.OpenStackConfig().get_one(cloud)
     where = {"region_name": region.region_name}
     login = {"auth_type": "password", **region.get_auth_args(), **where}

@@ -27,6 +27,7 @@ from octavia.tests.functional.api.v2 import test_load_balancer
 from oslo_config import cfg, fixture
 
 from networker import conf as options
+from networker.octavia import options as octavia_options
 from networker.octavia.driver import NetworkerDriver
 from networker.rpc.server import Server
 from tests.octavia.functional.backend import backend
@@ -52,8 +53,10 @@ class Everything(list[str]):
 
 
 def choose(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
-    """Name the bus."""
+    """Name the bus, and have every look-up asked for: tests replace what it returns."""
     options.register(conf)
+    octavia_options.register(conf)
+    conf.set_override("lookup_cache_seconds", 0, "networker_octavia")
     for name, value in CHOSEN.items():
         conf.set_override(name, value, "networker")
     return conf

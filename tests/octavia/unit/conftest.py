@@ -10,11 +10,17 @@ import pytest
 from octavia.common import config, utils
 from oslo_config import fixture
 
-from networker.octavia.client import Clients
-from networker.octavia.lookups import Lookups, connect
+from networker.octavia.lookups import Lookups, connect, recent
+from networker.octavia.process import PerProcess
 from networker.rpc.server import Server
 from networker.testing.kit import FallibleSandbox
 from tests.octavia.unit.objects import Balancer
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test know nothing of what others have looked up."""
+    monkeypatch.setattr(Lookups, "_recent", PerProcess(recent))
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def conf(
     monkeypatch: pytest.MonkeyPatch, network_driver: FallibleSandbox
 ) -> Iterator[fixture.Config]:
     """Octavia's configuration, which names a bus of this test alone."""
-    monkeypatch.setattr(Lookups, "_clients", Clients(connect))
+    monkeypatch.setattr(Lookups, "_clients", PerProcess(connect))
     with fixture.Config(config.cfg.CONF) as chosen:
         connect().close()  # registers the options
         chosen.config(network_driver="networker", group="controller_worker")

@@ -23,7 +23,7 @@ _RESULTS: dict[str, Any] = {
 
 
 class Recorder:
-    """In place of :class:`networker.octavia.client.Clients`, and of its clients."""
+    """In place of :class:`networker.octavia.process.PerProcess`, and of its clients."""
 
     def __init__(self) -> None:
         #: By method: the arguments as the bus would carry them.

@@ -11,9 +11,9 @@ from octavia.common import utils
 from octavia.network import base
 
 from networker import rpc
-from networker.octavia.client import Clients
 from networker.octavia.driver import NetworkerDriver
 from networker.octavia.lookups import Lookups
+from networker.octavia.process import PerProcess
 from tests.octavia.unit.objects import new
 
 
@@ -36,7 +36,7 @@ def test_all_threads_share_one_client(conf, sandbox):
         made.append(rpc.connect(conf.conf))
         return made[-1]
 
-    clients = Clients(connect)
+    clients = PerProcess(connect)
 
     def ask() -> None:
         begin.wait()

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers' interfaces on member networks: made, found again, removed.
+
+A port is made for a server, a network, and the address that it was asked with if any.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from networker import exceptions
+from networker.drivers import naming
+from networker.drivers.delta import Gone, Nic
+from networker.drivers.flow import step
+from networker.drivers.neutron import addressing, marks, translate
+from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.errors import Refused, refused_as
+from networker.drivers.neutron.ports import Claimed, is_ours
+from networker.drivers.neutron.revocable import Done, OnFailure, revocable
+from networker.drivers.neutron.translate import Json
+
+
+def connect(cloud: Cloud, nic: Nic) -> Done:
+    """Plug a server into a network."""
+    known = {"network_id": nic.network_id, "ip_address": nic.address or None}
+    failure = exceptions.PlugNetworkException
+
+    def once(relied: set[str]) -> Done:
+        return revocable(
+            f"plug {nic.compute_id} into {nic.network_id}",
+            lambda on_failure: _connect(cloud, nic, relied, on_failure),
+        )
+
+    with refused_as(failure, compute_id=nic.compute_id, **known):
+        return marks.insist(once)
+
+
+def _connect(cloud: Cloud, nic: Nic, relied: set[str], on_failure: OnFailure) -> Json:
+    address = translate.canonical(nic.address) if nic.address else ""
+    purpose = "member", nic.compute_id, nic.network_id, address
+    claimed = cloud.ports.claim(_body(nic), *purpose)
+    on_failure(cloud.ports.disclaim, claimed)
+    port = claimed.port
+    relied.add(port["id"])
+    held = {ip["subnet_id"] for ip in port["fixed_ips"]}
+    wanted = [{"subnet_id": ip.subnet_id} for ip in nic.fixed_ips if ip.subnet_id]
+    if any(one["subnet_id"] not in held for one in wanted):
+        # It was made for a call that wanted other subnets.
+        port = addressing.exchange(cloud, port["id"], wanted, [], on_failure)
+    if cloud.compute.attach(nic.compute_id, Claimed(port, claimed.made)):
+        on_failure(cloud.compute.unattach, nic.compute_id, port)
+    return port
+
+
+def _body(nic: Nic) -> Json:
+    body: Json = {
+        "name": naming.member_port(nic.compute_id),
+        "network_id": nic.network_id,
+        "device_owner": naming.OWNER,
+    }
+    places = []
+    for fixed_ip in nic.fixed_ips:
+        place = {"subnet_id": fixed_ip.subnet_id} if fixed_ip.subnet_id else {}
+        if fixed_ip.ip_address:
+            place["ip_address"] = translate.canonical(fixed_ip.ip_address)
+        places.append(place)
+    if places:
+        body["fixed_ips"] = places
+    if nic.vnic_type != "normal":
+        body["binding:vnic_type"] = nic.vnic_type
+    return body
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Interfaces that are to go.
+
+    :param ports: those that are there
+    :param missing: where there is none
+    """
+
+    ports: Sequence[Json]
+    missing: Sequence[Gone]
+
+
+def find(cloud: Cloud, wanted: Sequence[Gone]) -> Found:
+    """Look for interfaces that the driver made, or Octavia's own.
+
+    :raises UnplugNetworkException: there are only others
+    """
+    # By name first, since a port that was not attached yet has no device.
+    names = sorted({name for one in wanted for name in _names(one)})
+    place = {"network_id": sorted({one.network_id for one in wanted})}
+    found = cloud.ports.list(name=names, **place)
+    rest = [one for one in wanted if not _ours(one, found)]
+    if rest:
+        servers = sorted({one.compute_id for one in rest})
+        found = [*found, *cloud.ports.list(device_id=servers, **place)]
+    ports = {port["id"]: port for one in wanted for port in _ours(one, found)}
+    missing = [one for one in rest if not _ours(one, found)]
+    for one in missing:
+        for port in found:
+            if port["device_id"] == one.compute_id and _is_meant(one, port):
+                _refuse(
+                    one, f"port {port['id']} was not plugged through this interface"
+                )
+    return Found(list(ports.values()), missing)
+
+
+def remove(cloud: Cloud, operation: str, found: Found) -> None:
+    """Disconnect servers; where nothing is connected, server and network must exist.
+
+    :raises Refused: the cloud refused
+    """
+    networks = sorted({f"/networks/{one.network_id}" for one in found.missing})
+    servers = sorted({one.compute_id for one in found.missing})
+    get, require = cloud.network.get, cloud.compute.require
+    looks = [step(get, name=path, path=path) for path in networks]
+    looks += [step(require, name=server, compute_id=server) for server in servers]
+    if looks:
+        cloud.flows.run(f"{operation}: nothing is plugged", looks)
+    if found.ports:
+        cloud.remove(operation, found.ports)
+
+
+def _names(one: Gone) -> list[str]:
+    """Return what this driver calls the ports, and what Octavia's tasks do."""
+    return [naming.member_port(i) for i in (one.compute_id, one.amphora_id) if i]
+
+
+def _ours(one: Gone, found: Sequence[Json]) -> list[Json]:
+    return [
+        port
+        for port in found
+        if _is_meant(one, port)
+        and (
+            (port["device_id"] == one.compute_id and is_ours(port))
+            or (not port["device_id"] and port["name"] in _names(one))
+        )
+    ]
+
+
+def _is_meant(one: Gone, port: Json) -> bool:
+    return (
+        port["network_id"] == one.network_id
+        and one.port_id in (None, port["id"])
+        and (one.address is None or translate.holds(port, one.address))
+    )
+
+
+def _refuse(one: Gone, text: str) -> None:
+    known = {"network_id": one.network_id, "ip_address": one.address}
+    failure = exceptions.UnplugNetworkException
+    with refused_as(failure, compute_id=one.compute_id, **known):
+        raise Refused(orig_msg=text)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plugging of several servers changed at once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from networker import exceptions
+from networker.drivers import delta as reading
+from networker.drivers.sandbox import interfaces
+from networker.drivers.sandbox.errors import refused_as
+from networker.models import Delta, Interface
+
+
+def waves(deltas: Sequence[Delta]) -> int:
+    """Return how many waves of requests a cloud would need."""
+    comes = any(reading.nics(delta) or reading.changes(delta) for delta in deltas)
+    goes = any(reading.gone(delta) for delta in deltas)
+    return (2 if comes else goes) + 2 * goes
+
+
+def apply(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
+    """Do what :meth:`NetworkDriver.apply_delta` says."""
+    reading.check(deltas)
+    made = [one for delta in deltas for one in _added(tx, delta)]
+    for delta in deltas:
+        for gone in reading.gone(delta):
+            about = {"compute_id": gone.compute_id, "network_id": gone.network_id}
+            with refused_as(exceptions.UnplugNetworkException, **about):
+                interfaces.unplug(tx, gone)
+    return made
+
+
+def _added(tx: sqlite3.Connection, delta: Delta) -> Iterator[Interface]:
+    for nic in reading.nics(delta):
+        about = {"compute_id": nic.compute_id, "network_id": nic.network_id}
+        with refused_as(exceptions.PlugNetworkException, **about):
+            interface = interfaces.plug(tx, nic)
+        interface.amphora_id = delta.amphora_id
+        yield interface
+    for change in reading.changes(delta):
+        with refused_as(exceptions.NetworkException):
+            interface = interfaces.readdress(tx, change)
+        interface.amphora_id = delta.amphora_id
+        yield interface
