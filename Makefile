@@ -57,7 +57,7 @@ rabbitmq:
 
 test: $(VENV)/.develop rabbitmq
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n 2 --dist loadfile -m "not cloud" \
+	$(PYTEST) -n 4 --dist loadfile -m "not cloud" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-cloud: $(VENV)/.develop rabbitmq

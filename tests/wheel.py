@@ -52,7 +52,7 @@ def main() -> None:
         (home / "run/docs").mkdir()
         shutil.copy(ROOT / "docs/requests.json", home / "run/docs")
         ignored = [f"--ignore=tests/{path}" for path in NOT_HERE]
-        parallel = ["-n", "2", "--dist", "loadfile"]
+        parallel = ["-n", "4", "--dist", "loadfile"]
         pytest = [
             home / "venv/bin/pytest",
             "-q",
