@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import queue
 import threading
@@ -12,8 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import amqp
-import kombu.exceptions
 import oslo_messaging
 import tenacity
 from oslo_config import cfg
@@ -23,6 +20,7 @@ from networker.context import Context
 from networker.rpc import broker, contract, rabbit
 from networker.rpc.answers import LOST, RETURNED, Answers
 from networker.rpc.queues import calls_name
+from networker.rpc.request import Request
 from networker.rpc.senders import Senders
 from networker.rpc.transport import open_transport, target
 from networker.rpc.watch import Watch
@@ -32,42 +30,8 @@ _MOST_STUCK = 64
 #: How often oslo.messaging connects anew for a request, before it is our turn: it would
 #: go on for ever by itself.
 _RETRIES = 2
-_BROKEN = (
-    oslo_messaging.MessagingException,
-    kombu.exceptions.KombuError,
-    amqp.AMQPError,
-    OSError,
-)
 #: What a request ended with: a value, or what oslo.messaging raised.
 _Answer = tuple[Any, BaseException | None]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Request:
-    """A request that somebody waits for.
-
-    :param send: sends it within so many seconds, and returns the answer
-    :param timeout: seconds for all of it
-    :param end: when they are over, by the monotonic clock
-    :param version: of the interface, that a worker needs to have
-    :param message: returns it for :meth:`Answers.call`, if that may send it
-    """
-
-    method: str
-    send: Callable[[float], Any]
-    timeout: float
-    end: float
-    version: str
-    watch: Watch | None = None
-    message: Callable[[], dict[str, Any]] | None = None
-
-    def left(self) -> float:
-        """Return the seconds that are left."""
-        return max(self.end - time.monotonic(), 0.001)
-
-    def timed_out(self, text: str | None = None) -> exceptions.CallTimeout:
-        """Return the error that says so."""
-        return exceptions.CallTimeout(text, method=self.method, timeout=self.timeout)
 
 
 class _Lost(exceptions.CallTimeout):
@@ -146,7 +110,9 @@ class Bus:
 
         end = time.monotonic() + timeout
         return self._repeat(
-            _Request(method, send, timeout, end, version, self._watch, message)
+            Request(
+                method, self._topic, send, timeout, end, version, self._watch, message
+            )
         )
 
     def cast(
@@ -164,7 +130,7 @@ class Bus:
             self._prepare(version).cast(context.to_wire(), method, **wire)
 
         end = time.monotonic() + timeout
-        self._repeat(_Request(method, send, timeout, end, version))
+        self._repeat(Request(method, self._topic, send, timeout, end, version))
 
     def close(self) -> None:
         """Close the connections; requests that are made afterwards are refused."""
@@ -179,7 +145,7 @@ class Bus:
             transport_options=oslo_messaging.TransportOptions(at_least_once=True),
         )
 
-    def _repeat(self, request: _Request) -> Any:
+    def _repeat(self, request: Request) -> Any:
         try:
             return self._try(request)
         except exceptions.BusError as error:
@@ -205,7 +171,7 @@ class Bus:
             and not self._closed
         )
 
-    def _try(self, request: _Request) -> Any:
+    def _try(self, request: Request) -> Any:
         self._refuse_if_useless(request.method)
         if self._watch and not self._seen:
             patience = min(request.left(), broker.PATIENCE)
@@ -217,7 +183,10 @@ class Bus:
         else:
             value, error = self._send(request)
         if error is not None:
-            raise self._translated(request, error) from error
+            failure = request.failed(error)
+            if isinstance(failure, exceptions.BusUnavailable):
+                self._seen = False
+            raise failure from error
         self._seen = self._reached = True
         if value == LOST:
             text = f"{request.method}: the broker was restarted, and no answer came"
@@ -225,20 +194,23 @@ class Bus:
         return value
 
     def _ask(
-        self, request: _Request, message: Callable[[], Any], answers: Answers
+        self, request: Request, message: Callable[[], Any], answers: Answers
     ) -> _Answer:
         """Send a call over the connection on which its answer will come."""
         for name in self._queues:
             msg_id, waiting = answers.call(name, message())
             try:
                 value, error = answers.read(self._wait(request, waiting))
+            except exceptions.CallTimeout:
+                self._seen = False
+                raise
             finally:
                 answers.unlisten(msg_id)
             if value != RETURNED:
                 return value, error
         return None, oslo_messaging.MessageUndeliverable(None, "", name, None)
 
-    def _send(self, request: _Request) -> _Answer:
+    def _send(self, request: Request) -> _Answer:
         answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
 
         ended = threading.Event()
@@ -260,7 +232,7 @@ class Bus:
             raise
         return answer
 
-    def _wait(self, request: _Request, answers: queue.SimpleQueue[Any]) -> Any:
+    def _wait(self, request: Request, answers: queue.SimpleQueue[Any]) -> Any:
         watch = request.watch
         since = time.monotonic()
         while True:
@@ -284,23 +256,3 @@ class Bus:
         if stuck >= _MOST_STUCK:
             text = f"{method}: {stuck} earlier requests still wait for the broker"
             raise exceptions.BusUnavailable(text, method=method)
-
-    def _translated(
-        self, request: _Request, error: BaseException
-    ) -> exceptions.NetworkException:
-        method = request.method
-        kind = getattr(error, "exc_type", type(error).__name__)
-        if isinstance(error, oslo_messaging.MessagingTimeout):
-            return request.timed_out()
-        if isinstance(error, oslo_messaging.MessageUndeliverable):
-            text = f"{method}: no worker has declared {self._topic}; is one running?"
-            return exceptions.BusUnavailable(text, method=method)
-        if kind in {"UnsupportedVersion", "NoSuchMethod"}:
-            return exceptions.UnsupportedVersion(method=method, version=request.version)
-        if isinstance(error, oslo_messaging.RemoteError):
-            return exceptions.WorkerError(f"{method}: {kind}: {error.value}")
-        if isinstance(error, _BROKEN):
-            self._seen = False
-            text = f"{method}: the broker did not take the request: {error}"
-            return exceptions.BusUnavailable(text, method=method)
-        return exceptions.WorkerError(f"{method}: {kind}: {error}", method=method)

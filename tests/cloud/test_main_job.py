@@ -10,7 +10,7 @@ import pytest
 from networker import rpc
 from networker.drivers import naming
 from networker.testing import processes
-from tests.contract.worlds import CloudWorld
+from tests.contract.worlds import CLOUD_USER, CloudWorld
 from tests.example.controller import Controller
 
 pytestmark = pytest.mark.cloud
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cloud
 
 @pytest.fixture
 def world():
-    found = CloudWorld(os.environ["OS_CLOUD"])
+    found = CloudWorld(os.environ["OS_CLOUD"], CLOUD_USER)
     found.sweep()
     yield found
     found.sweep()

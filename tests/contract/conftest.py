@@ -22,14 +22,12 @@ from networker.rpc.server import Server
 from networker.testing import processes
 from networker.testing.rabbitmq import Node
 from tests.contract.world import World
-from tests.contract.worlds import SMALL, CloudWorld, SandboxWorld
+from tests.contract.worlds import CLOUD_USER, SMALL, CloudWorld, SandboxWorld
 from tests.fakecloud import FakeCloud
 from tests.fakecloud.state import State
 
 Setting = tuple[NetworkDriver, World]
 CLOUD = os.environ.get("OS_CLOUD", "")
-#: The same cloud for a user of the project of the load balancers.
-CLOUD_USER = os.environ.get("OS_CLOUD_USER", "lab-demo")
 cloud = pytest.mark.cloud
 SETTINGS = [
     "sandbox",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 import openstack
@@ -18,6 +19,8 @@ from tests.contract.world import MARK, Server, World
 
 #: Where nobody is (RFC 5737), for a network that has only two addresses.
 SMALL = "192.0.2.0/30"
+#: The cloud of OS_CLOUD for a user of the project of the load balancers.
+CLOUD_USER = os.environ.get("OS_CLOUD_USER", "lab-demo")
 _GROUPS = (naming.vip_device(MARK), f"users-{MARK}")
 
 

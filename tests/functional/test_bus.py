@@ -17,8 +17,9 @@ from networker.context import Context
 from networker.drivers import base
 from networker.models import VIP, Amphora, LoadBalancer, Port
 from networker.rpc import contract
-from networker.rpc.bus import Bus, _Request
+from networker.rpc.bus import Bus
 from networker.rpc.dispatcher import Dispatcher
+from networker.rpc.request import Request
 from networker.rpc.tokens import Tokens
 from networker.testing import kit
 
@@ -313,7 +314,7 @@ def test_older_workers_are_told_from_broken_ones(serve):
 
     for send in (newer, other):
         with pytest.raises(exceptions.UnsupportedVersion):
-            bus._try(_Request("get_port", send, 5, time.monotonic() + 5, "1.99"))
+            bus._try(Request("get_port", "t", send, 5, time.monotonic() + 5, "1.99"))
 
 
 def test_only_the_interface_is_reachable(serve):
