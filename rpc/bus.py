@@ -147,6 +147,13 @@ class Bus:
 
     def _repeat(self, request: Request) -> Any:
         try:
+            return self._until_it_passes(request)
+        except _Lost as lost:
+            raise request.timed_out(str(lost)) from None
+
+    def _until_it_passes(self, request: Request) -> Any:
+        # Most requests need no second attempt, nor what it costs to be ready for one.
+        try:
             return self._try(request)
         except exceptions.BusError as error:
             if not self._passes(error):
@@ -154,7 +161,7 @@ class Bus:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._passes),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
-            stop=tenacity.stop_before_delay(request.timeout),
+            stop=tenacity.stop_before_delay(request.left()),
             reraise=True,
         )
         return attempts(self._try, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from networker.models import Network
 from networker.rpc.queues import calls_name
 from networker.rpc.server import Server
 from networker.testing import processes
+from tests.chaos.tcpproxy import TcpProxy
 from tests.functional.test_bus import echo
 from tests.integration.test_worker import eventually
 
@@ -193,3 +195,23 @@ def test_connections_do_not_grow_with_calls(conf_of, broker):
         for thread in threads:
             thread.join()
         assert count() == before
+
+
+def test_a_call_that_is_made_again_keeps_its_deadline(broker, tmp_path):
+    """While the broker takes connections and says nothing, calls end in their time."""
+    with TcpProxy(broker.port) as proxy:
+        url = broker.url.replace(str(broker.port), str(proxy.port))
+        options: dict[str, dict[str, object]] = {"DEFAULT": {"transport_url": url}}
+        options["networker"] = {"topic": f"t-{uuid.uuid4()}"}
+        conf = processes.configuration(processes.write(tmp_path / "c.conf", options))
+        with serving(conf, get_network=answer), rpc.connect(conf) as client:
+            assert client.get_network("n").id == "n"
+            proxy.stall()
+            for timeout in (1, 6):  # the second one looks for the broker first
+                began = time.monotonic()
+                with pytest.raises(exceptions.BusError) as told:
+                    client.with_options(timeout=timeout).get_network("n")
+                assert time.monotonic() - began < timeout + 2
+                errors = {exceptions.CallTimeout, exceptions.BusUnavailable}
+                assert type(told.value) in errors
+            proxy.resume()
