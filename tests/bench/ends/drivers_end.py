@@ -11,6 +11,7 @@ import contextlib
 import pathlib
 import uuid
 from collections.abc import Sequence
+from concurrent import futures
 from typing import Any
 
 from networker import rpc
@@ -120,10 +121,16 @@ class Life:
         self._network.deallocate_vip(self._vip)
 
     def create(self) -> None:
-        """Do all that a new load balancer with a member needs."""
-        self.allocate_vip()
-        self.plug_vip()  # makes the security group
-        self._network.apply_delta(self._deltas(adding=True))
+        """Do all that a new load balancer with a member needs.
+
+        The members' networks have nothing to do with the VIP, so both are plugged at once.
+        """
+        with futures.ThreadPoolExecutor(1) as pool:
+            deltas = self._deltas(adding=True)
+            members = pool.submit(self._network.apply_delta, deltas)
+            self.allocate_vip()
+            self.plug_vip()  # makes the security group
+            members.result()
         self.get_network_configs()
 
     def delete(self) -> None:
