@@ -17,7 +17,6 @@ import msgspec
 from oslo_messaging._drivers import amqpdriver
 
 from networker.rpc.connection import Connection
-from networker.rpc.queues import calls_name
 
 #: The result of a call whose request or answer was lost with the connection.
 LOST = {"lost": True}
@@ -67,7 +66,7 @@ class Answers(amqpdriver.ReplyWaiter):  # type: ignore[misc]
         msg_id = f"{self._name}.{next(self._numbers)}"
         reply = {"_msg_id": msg_id, "_reply_q": self._name}
         body = msgspec.json.encode({**message, **reply})
-        durable = not topic.endswith(calls_name(""))
+        durable = topic != self._connection.calls
         channel = self._connection.channel
         self.listen(msg_id)
 

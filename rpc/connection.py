@@ -46,6 +46,8 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
     def __init__(
         self, conf: Any, url: Any, purpose: str, retry: int | None = None
     ) -> None:
+        #: The queue for calls in memory: a topic's own name may end like it.
+        self.calls = calls_name(conf.networker.topic)
         self._stopping = threading.Event()
         self._pause = 0.0
         #: Called in the consumer's thread when there is a new channel.
@@ -253,7 +255,7 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
             mandatory=bool(transport_options and transport_options.at_least_once),
             exchange=exchange,
             routing_key=routing_key,
-            delivery_mode=1 if (routing_key or "").endswith(calls_name("")) else 2,
+            delivery_mode=1 if routing_key == self.calls else 2,
             compression=self.kombu_compression,
         )
 

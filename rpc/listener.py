@@ -22,7 +22,6 @@ from oslo_messaging._drivers import amqpdriver, common
 from oslo_messaging.rpc import server as rpc_server
 
 from networker.rpc.connection import BROKEN, Connection
-from networker.rpc.queues import calls_name
 
 LOG = logging.getLogger(__name__)
 
@@ -51,11 +50,11 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
         :returns: whether it was one
         """
         raw = self.message._raw_message
-        topic = raw.delivery_info["routing_key"].removesuffix(calls_name(""))
-        counted = topic == raw.delivery_info["routing_key"]
-        if counted or not raw.delivery_info["redelivered"]:
+        driver, where = self.listener.driver, raw.delivery_info
+        counted = where["routing_key"] != self.listener.calls
+        if counted or not where["redelivered"]:
             return False
-        self._post(topic, raw.body, durable=True)
+        self._post(driver.conf.networker.topic, raw.body, durable=True)
         return True
 
     def reply(self, reply: Any = None, failure: Any = None) -> None:
@@ -147,6 +146,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
     def __init__(self, driver: Any, conn: Any) -> None:
         super().__init__(driver, conn)
         self._connection: Connection = conn.connection
+        self.calls = self._connection.calls
         self._message_operations_handler = _Operations("Listener", self._connection)
         #: Requests whose answer the broker has not confirmed, by its number.
         self._unconfirmed: dict[int, Any] = {}

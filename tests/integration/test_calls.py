@@ -92,6 +92,16 @@ def test_casts_are_written_to_disk(conf_of, channel):
     assert take().properties["delivery_mode"] == 2
 
 
+def test_a_topic_may_be_named_like_a_queue_for_calls(configured, channel):
+    """What is sent to it is a cast all the same, and outlives the broker."""
+    topic = calls_name(f"t-{uuid.uuid4()}")
+    conf = processes.configuration(configured(networker={"topic": topic}))
+    take = waiting(channel, topic)
+    with rpc.connect(conf) as client:
+        client.cast.get_network("n")
+    assert take().properties["delivery_mode"] == 2
+
+
 def test_workers_that_keep_calls_elsewhere_are_found(conf_of):
     """A caller that finds no queue for calls in memory uses the casts', each time."""
     there, here = conf_of("durable"), conf_of("transient")
