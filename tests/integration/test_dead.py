@@ -327,6 +327,8 @@ def test_from_the_topic_and_back(config, topic, channel, bury, run, listed):
     (network,) = [n for n in driver.backdoor.networks() if n.name == "vip-net"]
     lb = {"id": "lb-1", "vip": {"network_id": network.id}}
     with processes.serving(config):
+        # The first worker answers already when the second one is still starting.
+        eventually(lambda: json.loads(run("status", "-f", "json")[1])["workers"] == 2)
         code, out, err = run("status", "-f", "json")
         assert (code, err) == (0, "")
         status = json.loads(out)
