@@ -19,7 +19,7 @@ from oslo_context import context as oslo_context
 from oslo_log import log
 from taskflow import engines, states
 from taskflow.listeners import base as listeners
-from taskflow.patterns import linear_flow, unordered_flow
+from taskflow.patterns import graph_flow, linear_flow
 from taskflow.task import FunctorTask
 from taskflow.types.failure import Failure
 
@@ -85,6 +85,7 @@ class Flows:
     ) -> Mapping[str, Any]:
         """Run steps in waves: those of a wave at the same time, the waves in order.
 
+        Only a step that takes what another one of its wave provides waits for that one.
         A step must not run an operation itself: it would wait for the threads that it
         and others occupy.
 
@@ -100,7 +101,7 @@ class Flows:
         flow = linear_flow.Flow(name)
         for number, wave in enumerate(waves):
             tasks = [rollback.task(one) for one in wave]
-            flow.add(unordered_flow.Flow(f"{name}/{number}").add(*tasks))
+            flow.add(graph_flow.Flow(f"{name}/{number}").add(*tasks))
         if timely:
             flow.add(rollback.task(step(require_time, name="in time")))
         engine = engines.load(flow, **self._options())

@@ -104,14 +104,16 @@ class _Plugging:
         return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
 
     def _on(self, ground: Step) -> list[Amphora]:
-        fill = step(self._fill, name="rules", undo=self.cloud.rules.undo)
+        fill = step(
+            self._fill, name="rules", provides="rules", undo=self.cloud.rules.undo
+        )
         attaches = [self._ports.attaching(a, vrrp.key(a)) for a in self.amphorae]
         settle, tidy = self._settlement()
         done = self.cloud.flows.run(
             "plug_vip",
             [ground],
-            [fill, *self._claims()],
-            [settle, *attaches],
+            # Nova, which takes longest, need not wait for the rules.
+            [fill, *self._claims(), settle, *attaches],
             [tidy],
             timely=True,
         )
@@ -139,7 +141,8 @@ class _Plugging:
             for one in self.amphorae
         ]
         attaches = [self._ports.attaching(a, f"now-{a.id}") for a in self.amphorae]
-        done = self.cloud.flows.run("plug_vip", claims, adjusts, attaches, timely=True)
+        steps = [*claims, *adjusts, *attaches]
+        done = self.cloud.flows.run("plug_vip", steps, timely=True)
         return self._filled(vip, [done[f"now-{one.id}"].port for one in self.amphorae])
 
     def _filled(self, vip: VIP, ports: Sequence[Json]) -> list[Amphora]:
@@ -179,14 +182,18 @@ class _Plugging:
         keys = sorted(map(vrrp.key, self.amphorae))
         takes = {key: key for key in keys}
 
-        def settle(ground: Ground, **claims: Claimed) -> Settled:
+        # The rules are waited for: a group that has none yet must not win.
+        def settle(ground: Ground, _rules: Change, **claims: Claimed) -> Settled:
             return settlement.settle(ground, [claims[key] for key in keys])
 
         def tidy(ground: Ground, settled: Settled, **claims: Claimed) -> None:
             settlement.tidy(ground, settled, [claims[key] for key in keys])
 
-        undo = settlement.undo
-        return (
-            step(settle, name="settle", provides="settled", undo=undo, takes=takes),
-            step(tidy, name="tidy", takes=takes),
+        settling = step(
+            settle,
+            name="settle",
+            provides="settled",
+            undo=settlement.undo,
+            takes=takes | {"_rules": "rules"},
         )
+        return settling, step(tidy, name="tidy", takes=takes)

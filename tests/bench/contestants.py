@@ -31,6 +31,7 @@ _INTERPRETERS = {
     "networker_end": pathlib.Path(sys.executable),
     "oslo_end": pathlib.Path(sys.executable),
     "drivers_end": pathlib.Path(sys.executable),
+    "hand_end": pathlib.Path(sys.executable),
     "octavia_end": OCTAVIA,
 }
 #: Threads of a worker.

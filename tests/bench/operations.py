@@ -2,7 +2,8 @@
 """Experiment: what operations ask of the cloud that OS_CLOUD names, and what they take.
 
 Octavia's own driver and networker's live the same lives of load balancers, step by step
-in turn, so that no step is measured while another one runs.
+in turn, so that no step is measured while another one runs. Beside them, the fewest
+requests are sent by hand, to show what the cloud allows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from tests.bench.site import Site, new_id, workers
 from tests.chaos.bench import opened
 
 _NETWORKER, _OCTAVIA, _BUS = "networker", "Octavia", "networker, by the bus"
+#: The fewest requests, that no driver can do with.
+_HAND = "by hand"
+#: Those that only live whole lives.
+_WHOLE_ONLY = (_BUS, _HAND)
 #: Seconds that a step may take.
 _PATIENCE = 300.0
 #: Amphorae of a load balancer, and of a large one.
@@ -129,7 +134,7 @@ class Run:
     def round(self, number: int) -> None:
         """Live the lives that there are; who comes first changes with the round."""
         names = list(self._sides)[:: -1 if number % 2 else 1]
-        self._live(PARTS, [name for name in names if name != _BUS])
+        self._live(PARTS, [name for name in names if name not in _WHOLE_ONLY])
         self._live(WHOLE, names)
         for what, amphorae in zip(PLUGS, (1, _MANY), strict=True):
             self._plug(what, amphorae)
@@ -199,6 +204,7 @@ def _sides(setup: Setup, site: Site, stack: contextlib.ExitStack) -> dict[str, S
     bench = stack.enter_context(opened(workers(setup, "operations", neutron), 1))
     client = started("drivers_end", "bus", config=str(bench.config))
     sides[_BUS] = Side(client, servers[4:])
+    sides[_HAND] = Side(started("hand_end", "hand"), servers[6:])
     return sides
 
 
@@ -225,9 +231,10 @@ def compared(
         share = operation.share
         limit = Limit(most=share, of_ratio=True) if share else None
         yield dataclasses.replace(row, limit=limit)
-    if bus := sides.get(_BUS):
-        row = _row(f"{operation.what}: {_BUS}", bus, None)
-        yield _to_octavia(row, _BUS, bus, theirs) if theirs else row
+    for name in _WHOLE_ONLY:
+        if other := sides.get(name):
+            row = _row(f"{operation.what}: {name}", other, None)
+            yield _to_octavia(row, name, other, theirs) if theirs else row
 
 
 def _to_octavia(

@@ -167,10 +167,12 @@ def test_operations_are_compared_with_octavia():
     slowest = taken(seconds=3.0)
     (whole,) = [one for one in operations.WHOLE if one.step == "create"]
     sides = {"networker": [fast], "Octavia": [slow], "networker, by the bus": [slowest]}
-    ours, theirs, bus = operations.compared(whole, sides)
+    sides["by hand"] = [fast]
+    ours, theirs, bus, hand = operations.compared(whole, sides)
     assert (ours.asked, ours.verdict) == ((15, 1), "TOO MANY")
     assert (theirs.ratio, theirs.verdict) == (0.5, "OK")
     assert (bus.ratio, bus.verdict) == (1.5, "")
+    assert (hand.ratio, hand.verdict) == (0.5, "")
 
 
 def test_many_amphorae_may_not_take_more_waves():

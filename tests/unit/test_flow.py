@@ -64,6 +64,23 @@ def test_what_is_given_reaches_functions_that_take_anything(flows):
     assert done["known"] == {"id": ["b"]}
 
 
+def test_a_step_waits_for_what_it_takes_and_not_for_the_rest_of_its_wave(parallel):
+    """What takes long can begin while another step of the wave is still running."""
+    begun = threading.Event()
+
+    def attach(port):
+        begun.set()
+        return port
+
+    wave = [
+        step(lambda: begun.wait(10), name="rules", provides="in time"),
+        step(attach, name="attach", provides="attached"),
+        step(lambda: "port", name="claim", provides="port"),
+    ]
+    done = parallel.run("plug", wave)
+    assert (done["attached"], done["in time"]) == ("port", True)
+
+
 def test_results_reach_later_steps(flows):
     """A step takes what it is given, what has its argument's name, and what is bound."""
     done = flows.run(
