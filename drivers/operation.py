@@ -65,12 +65,19 @@ def checked(
     :param signature: the interface's, with `self`
     :param method: an implementation
     """
+    names = list(signature.parameters)[1:]
 
     @functools.wraps(method)
     def checking(self: Any, *args: Any, **kwargs: Any) -> Any:
-        arguments = signature.bind(self, *args, **kwargs).arguments
-        for path in declared.requires:
-            _require(name, path, arguments)
+        # The method itself refuses arguments that do not fit. To bind them here, too,
+        # would cost each call as much as all the rest of this.
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        try:
+            for path in declared.requires:
+                _require(name, path, arguments)
+        except exceptions.InvalidRequest:
+            signature.bind(self, *args, **kwargs)
+            raise
         return method(self, *args, **kwargs)
 
     return checking

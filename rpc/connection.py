@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import select
 import socket
 import ssl
@@ -33,6 +34,28 @@ _FRAME = 0.05
 #: Bytes that are read at once. py-amqp would read three times for each of three frames.
 _CHUNK = 16384
 BROKEN = (OSError, amqp.AMQPError, kombu.exceptions.KombuError)
+
+
+class _Json(basic_message.Message):  # type: ignore[misc]
+    """A message whose properties are not encoded anew each time."""
+
+    def __init__(self, body: bytes, *, durable: bool) -> None:
+        super().__init__(body)
+        self._durable = durable
+
+    def _serialize_properties(self) -> bytes:
+        return _json_properties(self._durable)
+
+
+@functools.cache
+def _json_properties(durable: bool) -> bytes:
+    message = basic_message.Message(
+        content_type="application/json",
+        content_encoding="utf-8",
+        delivery_mode=2 if durable else 1,
+    )
+    encoded: bytes = message._serialize_properties()
+    return encoded
 
 
 class Connection(impl_rabbit.Connection):  # type: ignore[misc]
@@ -184,12 +207,7 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         :param durable: whether it is to outlive the broker
         :param mandatory: whether the broker is to return it if there is no such queue
         """
-        message = basic_message.Message(
-            body,
-            content_type="application/json",
-            content_encoding="utf-8",
-            delivery_mode=2 if durable else 1,
-        )
+        message = _Json(body, durable=durable)
         # py-amqp's basic_publish() would look for other messages first.
         self.channel.send_method(
             spec.Basic.Publish, "Bssbb", (0, "", queue, mandatory, False), message
