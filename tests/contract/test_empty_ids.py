@@ -121,3 +121,11 @@ def test_empty_id_never_lists_everybody(network, empty):
         with pytest.raises(exceptions.InvalidRequest) as caught:
             getattr(network, method)(**without(method, path, empty))
         assert path in str(caught.value)
+
+
+def test_an_argument_that_is_left_out_is_named(network):
+    """A call that does not fit the signature is Python's error, not an empty id."""
+    with pytest.raises(TypeError, match="compute_id"):
+        network.unplug_network(network_id="n")
+    with pytest.raises(TypeError, match="port"):
+        network.get_port("p", "q", port_ids="r")
