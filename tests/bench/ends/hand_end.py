@@ -7,8 +7,11 @@ faster on the same cloud.
 
 from __future__ import annotations
 
+import networker._threads  # noqa: F401 - before anything of oslo.messaging
+
+# isort: split
+
 import contextlib
-import time
 from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
@@ -17,9 +20,10 @@ import openstack
 
 from networker.drivers import naming
 from tests.bench.ends import lives, loop
+from tests.chaos.bench import until
 
-#: Nova detaches ports after it has answered. Seconds between two looks, and until the end.
-_LOOK_EVERY, _PATIENCE = 0.5, 60.0
+#: Nova detaches ports after it has answered. Seconds between two looks.
+_LOOK_EVERY = 0.5
 
 
 class Life:
@@ -68,13 +72,13 @@ class Life:
         pairs = zip(self._servers, self._members, strict=True)
         paths = [f"{_interfaces(one)}/{port['id']}" for one, port in pairs]
         self._all(self._nova.delete, *paths)
-        self._wait()
+        until(self._is_detached, "Nova", every=_LOOK_EVERY)
         ports = [*self._members, *self._vrrp, self._vip]
         self._all(self._neutron.delete, *(f"/ports/{port['id']}" for port in ports))
         self._all(self._neutron.delete, f"/security-groups/{self._group['id']}")
 
     def _plug_members(self) -> None:
-        names = [f"{naming.OURS}member-{server.amphora_id}" for server in self._servers]
+        names = [naming.member_port(server.amphora_id) for server in self._servers]
         place = self._place
         network, subnet = place.member_network_id, place.member_subnet_id
         self._members = self._make_ports(names, network, subnet, {})
@@ -144,19 +148,10 @@ class Life:
         for part in parts:
             part.result()
 
-    def _wait(self) -> None:
-        """Wait until the members' ports are detached.
-
-        :raises TimeoutError: they are not
-        """
+    def _is_detached(self) -> bool:
         ids = "&".join(f"id={port['id']}" for port in self._members)
-        end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
-            time.sleep(_LOOK_EVERY)
-            found = _good(self._neutron.get(f"/ports?{ids}&fields=device_id"))["ports"]
-            if not any(port["device_id"] for port in found):
-                return
-        raise TimeoutError("Nova does not detach the members' ports")
+        found = _good(self._neutron.get(f"/ports?{ids}&fields=device_id"))["ports"]
+        return not any(port["device_id"] for port in found)
 
     def _post(self, path: str, body: object) -> dict[str, Any]:
         return _good(self._neutron.post(path, json=body))
