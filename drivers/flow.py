@@ -21,7 +21,6 @@ from taskflow import engines, states
 from taskflow.listeners import base as listeners
 from taskflow.patterns import graph_flow, linear_flow
 from taskflow.task import FunctorTask
-from taskflow.types.failure import Failure
 
 from networker.context import Context, current, is_ours
 from networker.drivers.deadline import require_time
@@ -139,6 +138,7 @@ class _Rollback:
         self._caller = caller
         self._lock = threading.Lock()
         self._ours: bool | None = None
+        self._done: set[str] = set()
 
     def task(self, one: Step) -> FunctorTask:
         """Return the engine's form of a step."""
@@ -146,14 +146,17 @@ class _Rollback:
         @functools.wraps(one.function)
         def execute(*args: Any, **kwargs: Any) -> Any:
             with current(self._caller):
-                return one.function(*args, **kwargs)
+                result = one.function(*args, **kwargs)
+            self._done.add(one.name)
+            return result
 
         def revert(**outcome: Any) -> None:
-            result = outcome["result"]
-            if one.undo is not None and not isinstance(result, Failure):
+            # The engine also reverts a step that became ready as another one failed, and
+            # never ran: its result is None, which cannot be told from one.
+            if one.undo is not None and one.name in self._done:
                 with current(self._caller):
                     if self._allowed():
-                        undo(one.name, one.undo, result)
+                        undo(one.name, one.undo, outcome["result"])
 
         about = {"name": one.name, "provides": one.provides, "rebind": one.takes}
         # Without `requires` what is given would not reach a function's **kwargs.

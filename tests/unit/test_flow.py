@@ -116,6 +116,38 @@ def test_failure_undoes_what_was_done_in_reverse(flows):
     assert undone == ["b", "a"]
 
 
+def test_what_never_ran_is_not_undone(flows):
+    """The engine asks so when a step failed as another one became ready.
+
+    Many pairs, and several rounds: in which order the engine looks at steps that ended at
+    the same time is its own.
+    """
+    done: list[object] = []
+    undone: list[object] = []
+
+    def do(what):
+        done.append(what)
+        return what
+
+    def settle(port):
+        return do(f"settled {port}")
+
+    def fail():
+        raise exceptions.PlugVIPException("no")
+
+    wave = [step(fail, name="fail")]
+    for number in range(8):
+        port, undo = f"port {number}", {"undo": undone.append}
+        wave.append(step(do, name=f"claim {port}", provides=port, what=port, **undo))
+        wave.append(step(settle, name=f"settle {port}", takes={"port": port}, **undo))
+    for _ in range(10):
+        done.clear()
+        undone.clear()
+        with pytest.raises(exceptions.PlugVIPException):
+            flows.run("plug", wave)
+        assert sorted(map(str, undone)) == sorted(map(str, done))
+
+
 def test_the_interfaces_error_comes_before_others(parallel, caplog):
     """Of several errors in a wave the interface's is raised, and others are logged."""
     ready = threading.Barrier(2, timeout=5)
