@@ -82,7 +82,7 @@ test-oldest: $(VENV)/.develop rabbitmq
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --target $(OLDEST) \
 		"oslo.messaging == $$(sed -n 's/ *oslo.messaging >= \([0-9.]*\),.*/\1.0/p' setup.cfg)"
 	@PYTHONPATH=$(OLDEST) $(BIN)/pip freeze 2>/dev/null | grep oslo.messaging
-	PYTHONPATH=$(OLDEST) $(PYTEST) -q tests/functional/test_bus.py \
+	PYTHONPATH=$(OLDEST) $(PYTEST) -q -n 4 --dist loadfile tests/functional/test_bus.py \
 		tests/integration/test_rabbit.py tests/integration/test_calls.py \
 		tests/integration/test_delivery.py
 

@@ -129,14 +129,9 @@ def _exchange(
 
 def _alone(cloud: Cloud, port: Json, change: Json) -> Json | None:
     """Change a port; None if somebody else changed it since it was seen."""
-    revision = port["revision_number"]
-    try:
-        after = cloud.ports.update(port["id"], change, revision)
-    except Refused as refused:
-        if refused.orig_code != 412:
-            raise
-        return None
-    return after if after["revision_number"] <= revision + 1 else None
+    after = cloud.ports.change(port, change)
+    alone = after and after["revision_number"] <= port["revision_number"] + 1
+    return after if alone else None
 
 
 def _fits(held: Json, wanted: Json) -> bool:

@@ -10,7 +10,6 @@ from oslo_log import log
 
 from networker.drivers.flow import undoing
 from networker.drivers.neutron import marks
-from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed, Ports, difference, is_ours
 from networker.drivers.neutron.translate import Json
 
@@ -47,12 +46,13 @@ class Adjusting:
             change = wanted(port)
             if not change:
                 break
-            if claimed.made:
-                return Adjusted(self.ports.update(port["id"], change), True, {})
-            adjusted = self._adjust(port, change, last=not left)
+            adjust = self._complete if claimed.made else self._adjust
+            adjusted = adjust(port, change, last=not left)
             if adjusted:
                 return adjusted
-            port = self.rely(self.ports.get(port["id"]))
+            port = self.ports.get(port["id"])
+            if not (claimed.made and marks.same(port, claimed.port)):
+                port = self.rely(port)
         return Adjusted(port, claimed.made, {})
 
     def rely(self, port: Json) -> Json:
@@ -61,22 +61,29 @@ class Adjusting:
             return self.ports.mark(port["id"]) or self.ports.get(port["id"])
         return port
 
+    def _complete(self, port: Json, change: Json, *, last: bool) -> Adjusted | None:
+        """Change a port that this call made; None if it was changed meanwhile.
+
+        Another call may have found the port and given it the same, which it takes back if
+        it fails, unless it sees that this one relies on it.
+        """
+        after = self.ports.change(port, change, last=last)
+        if after is None or after["revision_number"] > _next(port, change):
+            return None
+        return Adjusted(after, True, {})
+
     def _adjust(self, port: Json, change: Json, *, last: bool) -> Adjusted | None:
         """Change a port as it was seen; None if it was changed meanwhile."""
         marking = {"description": marks.new()} if is_ours(port) else {}
         before = {name: port[name] for name in change}
-        revision = port["revision_number"]
         with undoing("adjust") as on_failure:
             # First, since a request whose answer is lost may have been done.
             on_failure(self.put_back, Adjusted(port | marking, False, before))
-            try:
-                after = self.ports.update(port["id"], change | marking, revision)
-            except Refused as refused:
-                if refused.orig_code != 412 or last:
-                    raise
+            after = self.ports.change(port, change | marking, last=last)
+            if after is None:
                 return None
         # The mark counts as a change of its own.
-        alone = after["revision_number"] <= revision + len(change) + 1
+        alone = after["revision_number"] <= _next(port, change) + 1
         return Adjusted(after, False, before if alone else {})
 
     def put_back(self, adjusted: Adjusted) -> None:
@@ -88,9 +95,14 @@ class Adjusting:
             LOG.warning("port %s is another call's too, and stays", now["id"])
             return
         change = difference(now, adjusted.before)
-        try:
-            if change:
-                self.ports.update(now["id"], change, now["revision_number"])
-        except Refused as refused:
-            if refused.orig_code != 412:
-                raise
+        if change:
+            self.ports.change(now, change)
+
+
+def _next(port: Json, change: Json) -> int:
+    """Return which number a port has at most after a change, if nobody else changes it.
+
+    Neutron counts each attribute.
+    """
+    revision: int = port["revision_number"]
+    return revision + len(change)

@@ -109,14 +109,11 @@ class _Plugging:
         )
         attaches = [self._ports.attaching(a, vrrp.key(a)) for a in self.amphorae]
         settle, tidy = self._settlement()
-        done = self.cloud.flows.run(
-            "plug_vip",
-            [ground],
-            # Nova, which takes longest, need not wait for the rules.
-            [fill, *self._claims(), settle, *attaches],
-            [tidy],
-            timely=True,
-        )
+        making, then = [fill, *self._claims(), settle], [tidy]
+        # Nova, which takes longest, need not wait for the rules. But it changes ports, and
+        # so does settling them where there are groups of the user's.
+        (then if self.vip.sg_ids else making).extend(attaches)
+        done = self.cloud.flows.run("plug_vip", [ground], making, then, timely=True)
         settled: Settled = done["settled"]
         ports = [done[vrrp.key(amphora)].port for amphora in self.amphorae]
         now = [settled.after.get(port["id"], port) for port in ports]

@@ -182,6 +182,18 @@ class Ports:
         port: Json = self.api.put(f"/ports/{port_id}", body, revision)["port"]
         return port
 
+    def change(self, port: Json, changes: Json, *, last: bool = False) -> Json | None:
+        """Change a port as it was seen; None if it has been changed meanwhile.
+
+        :param last: whether that is an error
+        """
+        try:
+            return self.update(port["id"], changes, port["revision_number"])
+        except Refused as refused:
+            if refused.orig_code != 412 or last:
+                raise
+            return None
+
     def delete(self, port_id: str) -> None:
         """Delete a port; it may be gone already."""
         self.api.delete(f"/ports/{port_id}")

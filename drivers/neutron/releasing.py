@@ -76,13 +76,7 @@ class _Releasing:
         names = {"dns_name": ""} if "dns_name" in port else {}
         marking = {"description": self.mark} if is_ours(port) else {}
         changes = {"device_id": "", **names, **marking}
-        try:
-            self.cloud.ports.update(port["id"], changes, port["revision_number"])
-        except Refused as refused:
-            if refused.orig_code != 412 or last:
-                raise
-            return False
-        return True
+        return self.cloud.ports.change(port, changes, last=last) is not None
 
     def take_back(self, ports: Sequence[Json]) -> None:
         """Give ports back to the server unless another call has released some."""
@@ -118,8 +112,4 @@ class _Releasing:
     def _give_back(self, port: Json, before: Json) -> None:
         names = ("device_id", "dns_name", "description")
         changes = {name: before[name] for name in names if name in before}
-        try:
-            self.cloud.ports.update(port["id"], changes, port["revision_number"])
-        except Refused as refused:
-            if refused.orig_code != 412:
-                raise
+        self.cloud.ports.change(port, changes)

@@ -12,6 +12,7 @@ very same time, a group that is not used can be left until the VIP is deallocate
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 from networker.drivers import naming, rules
@@ -19,7 +20,6 @@ from networker.drivers.flow import undo, undoing
 from networker.drivers.neutron import marks, security_groups, translate, vrrp
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.grounding import Ground
 from networker.drivers.neutron.ports import Claimed, difference, is_ours
 from networker.drivers.neutron.translate import Json
@@ -67,7 +67,7 @@ class Settlement:
         if ground.shared or group is not ground.group:
             ports = self._fresh(ports)
         settled = Settled(group)
-        made = {one.port["id"] for one in claims if one.made}
+        made = {one.port["id"]: one for one in claims if one.made}
         with undoing("settle") as on_failure:
             on_failure(self.undo, settled)
             for left in reversed(range(_TRIES)):
@@ -101,25 +101,29 @@ class Settlement:
         ground: Ground,
         settled: Settled,
         ports: Sequence[Json],
-        made: set[str],
+        made: Mapping[str, Claimed],
         *,
         last: bool,
     ) -> bool:
         """Change ports, and tell whether nobody else has changed one meanwhile.
 
-        :param made: ids of ports that this call made, and deletes if it fails
+        :param made: ports that this call made, and deletes if it fails, by their ids
         """
+        of_amphora = functools.partial(self._of_amphora, ground, settled.group)
         alone = True
         for port in ports:
+            if port["id"] in made:
+                claimed = made[port["id"]]
+                now = self.cloud.adjusting.adjust(claimed, of_amphora)
+                settled.after[port["id"]] = now.port
+                continue
             if port["id"] == ground.port["id"]:
                 change = self._of_vip(ground, settled, port, amphorae=len(ports) > 1)
             else:
-                change = self._of_amphora(ground, settled.group, port)
-            if change and port["id"] in made:
-                settled.after[port["id"]] = self.cloud.ports.update(port["id"], change)
-            elif change:
+                change = of_amphora(port)
+            if change:
                 _remember(ground, settled, port, change)
-                after = self._changed(port, change, last=last)
+                after = self.cloud.ports.change(port, change, last=last)
                 alone = _is_alone(ground, settled, port, after) and alone
         return alone
 
@@ -146,16 +150,6 @@ class Settlement:
     def _of_amphora(self, ground: Ground, group: Json, port: Json) -> Json:
         needed = difference(port, vrrp.wanted(ground.vip, group["id"]))
         return needed | vrrp.address(port, ground.vip)
-
-    def _changed(self, port: Json, change: Json, *, last: bool) -> Json | None:
-        """Change a port as it was seen; None if it has been changed meanwhile."""
-        revision = port["revision_number"]
-        try:
-            return self.cloud.ports.update(port["id"], change, revision)
-        except Refused as refused:
-            if refused.orig_code != 412 or last:
-                raise
-            return None
 
     def _fresh(self, ports: Sequence[Json]) -> list[Json]:
         found = self.cloud.ports.list(id=[port["id"] for port in ports])

@@ -133,7 +133,8 @@ class Run:
 
     def round(self, number: int) -> None:
         """Live the lives that there are; who comes first changes with the round."""
-        names = list(self._sides)[:: -1 if number % 2 else 1]
+        names, first = list(self._sides), number % len(self._sides)
+        names = names[first:] + names[:first]
         self._live(PARTS, [name for name in names if name not in _WHOLE_ONLY])
         self._live(WHOLE, names)
         for what, amphorae in zip(PLUGS, (1, _MANY), strict=True):

@@ -13,7 +13,7 @@ import json
 import threading
 import urllib.parse
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import requests
 import requests.adapters
@@ -77,7 +77,7 @@ class Wire(requests.adapters.BaseAdapter):
         self.after_each: Callable[[], None] = _nothing
 
     @classmethod
-    def of(cls, driver: NeutronDriver, cloud: FakeCloud) -> Wire:
+    def of(cls, driver: NeutronDriver, cloud: FakeCloud) -> Self:
         """Put a wire between a driver and a cloud, and let the driver log in."""
         wire = cls(cloud)
         connection = driver._cloud.session.connection()

@@ -137,9 +137,11 @@ def test_what_never_ran_is_not_undone(flows):
 
     wave = [step(fail, name="fail")]
     for number in range(8):
-        port, undo = f"port {number}", {"undo": undone.append}
-        wave.append(step(do, name=f"claim {port}", provides=port, what=port, **undo))
-        wave.append(step(settle, name=f"settle {port}", takes={"port": port}, **undo))
+        port, undo = f"port {number}", undone.append
+        wave += [
+            step(do, name=f"claim {port}", provides=port, undo=undo, what=port),
+            step(settle, name=f"settle {port}", undo=undo, takes={"port": port}),
+        ]
     for _ in range(10):
         done.clear()
         undone.clear()

@@ -7,33 +7,42 @@ PUTs at the same time both can pass. The fake cloud does better, and is made to 
 
 from __future__ import annotations
 
+import threading
+from concurrent import futures
 from typing import Any
 
 import pytest
 
+from networker import exceptions
 from networker.drivers import naming
-from networker.models import FixedIP
+from networker.models import FixedIP, Subnet
 from tests.contract.world import new_id
 from tests.faults.bench import benches
-from tests.faults.wire import Wire
+from tests.faults.wire import Fault, Wire
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 
 class Careless(Wire):
-    """Lets something happen before a request, and the first conditional PUT pass then."""
+    """Lets something happen before a request, and the first conditional PUT pass then.
 
-    at = ""
+    :param at: the request's method
+    :param on: in its path
+    :param careful: whether that PUT is compared
+    """
+
+    at = on = ""
     meanwhile: Any = None
-    careful = True
+    careful = pending = False
 
     def send(self, request, *args, **kwargs):
-        if self.meanwhile and request.method == self.at:
-            happen, self.meanwhile, self.careful = self.meanwhile, None, False
+        if self.meanwhile and request.method == self.at and self.on in request.url:
+            happen, self.meanwhile = self.meanwhile, None
             happen()
-        if "If-Match" in request.headers and not self.careful:
+            self.pending = not self.careful
+        if "If-Match" in request.headers and self.pending:
             del request.headers["If-Match"]
-            self.careful = True
+            self.pending = False
         return super().send(request, *args, **kwargs)
 
 
@@ -74,3 +83,51 @@ def test_an_address_that_another_call_gives_stays(bench, second):
     driver.plug_fixed_ip(port.id, other, "10.39.0.202")
     held = {ip.ip_address for ip in bench.world.port(port.id).fixed_ips}
     assert {"10.39.0.201", "10.39.0.202"} < held
+
+
+def plug_vip(driver, lb, vip):
+    """Plug a VIP into all amphorae."""
+    driver.plug_vip(lb, vip)
+
+
+def plug_aap_port(driver, lb, vip):
+    """Plug a VIP into one amphora."""
+    subnet = Subnet(id=vip.subnet_id, network_id=vip.network_id)
+    driver.plug_aap_port(lb, vip, lb.amphorae[0], subnet)
+
+
+@pytest.mark.parametrize("careful", [True, False])
+@pytest.mark.parametrize("plug", [plug_vip, plug_aap_port])
+def test_a_failing_call_leaves_the_groups_of_a_port_that_another_made(
+    bench, second, plug, careful
+):
+    """Who made a port, and finds it with the user's group, relies on that."""
+    lb = bench.world.load_balancer(amphorae=1)
+    vip, (driver, wire) = bench.allocated(lb), second
+    vip.sg_ids = [bench.world.make_group(f"users-{new_id()}")]
+    bench.driver.update_vip_sg(lb, vip)
+    changed, plugged = threading.Event(), threading.Event()
+
+    def fail():
+        changed.set()
+        assert plugged.wait(10)
+        failing.fault = Fault(len(failing.sent), "status", 500, lasting=True)
+
+    def change_first():
+        found.append(pool.submit(plug, bench.driver, lb, vip))
+        assert changed.wait(10)
+
+    failing = Careless.of(bench.driver, bench.cloud)
+    failing.at, failing.on, failing.careful = "POST", "os-interface", True
+    failing.meanwhile = fail
+    wire.at, wire.on, wire.careful = "PUT", "ports", careful
+    wire.meanwhile = change_first
+    found: list[futures.Future[None]] = []
+    with futures.ThreadPoolExecutor(1) as pool:
+        plug(driver, lb, vip)
+        plugged.set()
+        with pytest.raises(exceptions.PlugVIPException):
+            found[0].result()
+    (port,) = bench.world.ports(name=naming.vrrp_port(lb.amphorae[0].id))
+    group = bench.world.group_ids(naming.vip_device(lb.id))
+    assert sorted(port.security_group_ids) == sorted([*group, *vip.sg_ids])
