@@ -6,7 +6,8 @@ there is no amphora, that of the VIP's port. Neutron compares a port's revision 
 before the change and not with it, so of two that change the VIP's port at the same time
 both can pass; but the second one's answer then has a number that is too high. That call
 knows that it has taken the port from another one, and gives it back. After three at the
-very same time, a group that is not used can be left until the VIP is deallocated.
+very same time, or two of which one is just taking back what it did, a group that is not
+used can be left until the VIP is deallocated.
 """
 
 from __future__ import annotations
@@ -73,7 +74,6 @@ class Settlement:
             for left in reversed(range(_TRIES)):
                 if self._change(ground, settled, ports, made, last=not left):
                     break
-                settled.shared = True
                 ports = self._fresh(ports)
                 if claims:
                     settled.group = self._winner(ground, ports[1], marking=True)
@@ -124,7 +124,9 @@ class Settlement:
             if change:
                 _remember(ground, settled, port, change)
                 after = self.cloud.ports.change(port, change, last=last)
-                alone = _is_alone(ground, settled, port, after) and alone
+                if not _is_alone(ground, settled, port, after):
+                    # At once, since the next port may fail.
+                    alone, settled.shared = False, True
         return alone
 
     def _of_vip(

@@ -7,6 +7,7 @@ PUTs at the same time both can pass. The fake cloud does better, and is made to 
 
 from __future__ import annotations
 
+import functools
 import threading
 from concurrent import futures
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.models import FixedIP, Subnet
+from networker.models import VIP, FixedIP, Subnet
 from tests.contract.world import new_id
 from tests.faults.bench import benches
 from tests.faults.wire import Fault, Wire
@@ -60,6 +61,13 @@ def second(bench):
     return driver, Careless.of(driver, bench.cloud)
 
 
+@pytest.fixture
+def third(bench):
+    """One more of these."""
+    driver, _ = bench.another()
+    return driver, Careless.of(driver, bench.cloud)
+
+
 def test_of_two_groups_the_first_one_on_the_port_is_kept(bench, second):
     """Who took the VIP's port from another call gives it back, and drops its own group."""
     lb = bench.world.load_balancer(amphorae=0)
@@ -96,38 +104,66 @@ def plug_aap_port(driver, lb, vip):
     driver.plug_aap_port(lb, vip, lb.amphorae[0], subnet)
 
 
+def fail_meanwhile(plug, well, failing, later=0):
+    """Let a call end while another one that began in the midst of it stands still.
+
+    :param plug: makes the call with a driver
+    :param well: a driver, and its wire, on which the other call begins
+    :param failing: another driver; on its wire the call stands still, and then fails
+    :param later: how many requests after that one
+    """
+    stands, ended = threading.Event(), threading.Event()
+    calls: list[futures.Future[None]] = []
+    (driver, wire), (other, its_wire) = well, failing
+
+    def begin():
+        calls.append(pool.submit(plug, other))
+        assert stands.wait(10)
+
+    def stand():
+        stands.set()
+        assert ended.wait(10)
+        number = len(its_wire.sent) + later
+        its_wire.fault = Fault(number, "status", 500, lasting=True)
+
+    wire.meanwhile, its_wire.meanwhile = begin, stand
+    with futures.ThreadPoolExecutor(1) as pool:
+        plug(driver)
+        ended.set()
+        with pytest.raises(exceptions.PlugVIPException):
+            calls[0].result()
+
+
 @pytest.mark.parametrize("careful", [True, False])
 @pytest.mark.parametrize("plug", [plug_vip, plug_aap_port])
 def test_a_failing_call_leaves_the_groups_of_a_port_that_another_made(
-    bench, second, plug, careful
+    bench, second, third, plug, careful
 ):
     """Who made a port, and finds it with the user's group, relies on that."""
     lb = bench.world.load_balancer(amphorae=1)
-    vip, (driver, wire) = bench.allocated(lb), second
+    vip = bench.allocated(lb)
     vip.sg_ids = [bench.world.make_group(f"users-{new_id()}")]
     bench.driver.update_vip_sg(lb, vip)
-    changed, plugged = threading.Event(), threading.Event()
-
-    def fail():
-        changed.set()
-        assert plugged.wait(10)
-        failing.fault = Fault(len(failing.sent), "status", 500, lasting=True)
-
-    def change_first():
-        found.append(pool.submit(plug, bench.driver, lb, vip))
-        assert changed.wait(10)
-
-    failing = Careless.of(bench.driver, bench.cloud)
-    failing.at, failing.on, failing.careful = "POST", "os-interface", True
-    failing.meanwhile = fail
+    wire, its_wire = second[1], third[1]
     wire.at, wire.on, wire.careful = "PUT", "ports", careful
-    wire.meanwhile = change_first
-    found: list[futures.Future[None]] = []
-    with futures.ThreadPoolExecutor(1) as pool:
-        plug(driver, lb, vip)
-        plugged.set()
-        with pytest.raises(exceptions.PlugVIPException):
-            found[0].result()
+    its_wire.at, its_wire.on, its_wire.careful = "POST", "os-interface", True
+    fail_meanwhile(lambda driver: plug(driver, lb, vip), second, third)
     (port,) = bench.world.ports(name=naming.vrrp_port(lb.amphorae[0].id))
     group = bench.world.group_ids(naming.vip_device(lb.id))
     assert sorted(port.security_group_ids) == sorted([*group, *vip.sg_ids])
+
+
+def test_what_another_call_did_to_the_vips_port_is_not_taken_back(bench, second, third):
+    """A call that saw so, and fails before it looks again, leaves that port alone."""
+    lb = bench.world.load_balancer(amphorae=1)
+    port = bench.world.stranger(bench.world.vip_network_id)
+    lb.vip = VIP(port_id=port.id)
+    vip = bench.allocated(lb)
+    vip.sg_ids = [bench.world.make_group(f"users-{new_id()}")]
+    for _, wire in (second, third):
+        wire.at, wire.on, wire.careful = "PUT", f"ports/{port.id}", True
+    plug = functools.partial(plug_vip, lb=lb, vip=vip)
+    fail_meanwhile(plug, second, third, later=1)
+    held = bench.world.port(port.id).security_group_ids
+    group = bench.world.group_ids(naming.vip_device(lb.id))
+    assert sorted(held) == sorted([*group, *vip.sg_ids])
