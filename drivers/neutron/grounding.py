@@ -106,7 +106,7 @@ class Grounding:
 
         What bears a trace of another call is left alone.
         """
-        freed: list[Json] = []
+        freed: list[tuple[Json, set[str]]] = []
         for left in reversed(range(_TRIES if ground.made else 0)):
             try:
                 self._undo(ground, freed)
@@ -116,10 +116,11 @@ class Grounding:
             else:
                 return
 
-    def _undo(self, ground: Ground, freed: list[Json]) -> None:
+    def _undo(self, ground: Ground, freed: list[tuple[Json, set[str]]]) -> None:
         """Undo it once, as far as no other call relies on it.
 
-        :param freed: is given the port as it was before it is freed
+        :param freed: is given the port as it was before it is freed, and the ids of other
+            calls' groups that it is put into
         """
         group = self._found(ground.group["id"])
         if group is None:
@@ -128,13 +129,18 @@ class Grounding:
         in_it = port if port and group["id"] in port["security_groups"] else None
         alone = self._is_left_alone(ground, group, in_it)
         if in_it and alone:
-            freed.append(in_it)
-            alone = self._free(ground, in_it)
+            change = self._before(ground)
+            kept = {*ground.port["security_groups"], *ground.vip.sg_ids}
+            freed.append((in_it, set(change["security_groups"]) - kept))
+            alone = self._free(in_it, change)
         delete, update = self.cloud.groups.delete_unused, self.cloud.ports.update
         if not (alone and delete(group["id"], group["revision_number"])):
             LOG.warning("group %s is another call's too, and stays", group["id"])
-            for one in freed[:1]:
+            for one, lent in freed[:1]:
                 update(one["id"], {"security_groups": one["security_groups"]})
+                # Another call could not delete its group while the port was in it.
+                for group_id in lent:
+                    delete(group_id)
 
     def _found(self, group_id: str) -> Json | None:
         try:
@@ -159,9 +165,9 @@ class Grounding:
         lost = port is None and group["description"] in self.relied
         return filled and not todo.surplus and only_maker(group) and (own or lost)
 
-    def _free(self, ground: Ground, port: Json) -> bool:
+    def _free(self, port: Json, change: Json) -> bool:
         """Take the VIP's port out of a group, and tell whether nobody else changed it."""
-        change, revision = self._before(ground), port["revision_number"]
+        revision = port["revision_number"]
         after = self.cloud.ports.update(port["id"], change, revision)
         return bool(after["revision_number"] <= revision + len(change))
 

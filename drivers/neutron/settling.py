@@ -6,8 +6,7 @@ there is no amphora, that of the VIP's port. Neutron compares a port's revision 
 before the change and not with it, so of two that change the VIP's port at the same time
 both can pass; but the second one's answer then has a number that is too high. That call
 knows that it has taken the port from another one, and gives it back. After three at the
-very same time, or two of which one is just taking back what it did, a group that is not
-used can be left until the VIP is deallocated.
+very same time, a group that is not used can be left until the VIP is deallocated.
 """
 
 from __future__ import annotations
@@ -74,11 +73,14 @@ class Settlement:
             for left in reversed(range(_TRIES)):
                 if self._change(ground, settled, ports, made, last=not left):
                     break
-                ports = self._fresh(ports)
+                now = self._fresh(ports)
                 if claims:
-                    settled.group = self._winner(ground, ports[1], marking=True)
+                    settled.group = self._winner(ground, now[1], marking=True)
                 else:
-                    settled.group = self._agreed(ground, ports[0], settled.overwrote)
+                    settled.group = self._agreed(ground, now[0], settled.overwrote)
+                # After the mark, so that a call that takes its changes back just now has
+                # either done so or sees it.
+                ports = self._fresh(ports)
         return settled
 
     def tidy(
