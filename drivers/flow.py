@@ -152,7 +152,7 @@ class _Rollback:
 
         def revert(**outcome: Any) -> None:
             # The engine also reverts a step that became ready as another one failed, and
-            # never ran: its result is None, which cannot be told from one.
+            # never ran. It gives None for the result, which a step may return as well.
             if one.undo is not None and one.name in self._done:
                 with current(self._caller):
                     if self._allowed():

@@ -21,7 +21,7 @@ from networker.drivers.neutron import marks, translate
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
-from networker.drivers.neutron.ports import is_ours
+from networker.drivers.neutron.ports import is_alone, is_ours
 from networker.drivers.neutron.translate import Json
 from networker.models import same_address
 
@@ -130,8 +130,7 @@ def _exchange(
 def _alone(cloud: Cloud, port: Json, change: Json) -> Json | None:
     """Change a port; None if somebody else changed it since it was seen."""
     after = cloud.ports.change(port, change)
-    alone = after and after["revision_number"] <= port["revision_number"] + 1
-    return after if alone else None
+    return after if after and is_alone(port, change, after) else None
 
 
 def _fits(held: Json, wanted: Json) -> bool:

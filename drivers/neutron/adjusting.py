@@ -10,7 +10,13 @@ from oslo_log import log
 
 from networker.drivers.flow import undoing
 from networker.drivers.neutron import marks
-from networker.drivers.neutron.ports import Claimed, Ports, difference, is_ours
+from networker.drivers.neutron.ports import (
+    Claimed,
+    Ports,
+    difference,
+    is_alone,
+    is_ours,
+)
 from networker.drivers.neutron.translate import Json
 
 LOG = log.getLogger(__name__)
@@ -68,7 +74,7 @@ class Adjusting:
         it fails, unless it sees that this one relies on it.
         """
         after = self.ports.change(port, change, last=last)
-        if after is None or after["revision_number"] > _next(port, change):
+        if after is None or not is_alone(port, change, after):
             return None
         return Adjusted(after, True, {})
 
@@ -83,7 +89,7 @@ class Adjusting:
             if after is None:
                 return None
         # The mark counts as a change of its own.
-        alone = after["revision_number"] <= _next(port, change) + 1
+        alone = is_alone(port, [*change, "description"], after)
         return Adjusted(after, False, before if alone else {})
 
     def put_back(self, adjusted: Adjusted) -> None:
@@ -97,12 +103,3 @@ class Adjusting:
         change = difference(now, adjusted.before)
         if change:
             self.ports.change(now, change)
-
-
-def _next(port: Json, change: Json) -> int:
-    """Return which number a port has at most after a change, if nobody else changes it.
-
-    Neutron counts each attribute.
-    """
-    revision: int = port["revision_number"]
-    return revision + len(change)

@@ -21,7 +21,7 @@ from networker.drivers.neutron import marks, security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.group_rules import is_as_made, only_maker, plan
-from networker.drivers.neutron.ports import is_ours
+from networker.drivers.neutron.ports import is_alone, is_ours
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable
 from networker.models import VIP, LoadBalancer
@@ -167,9 +167,8 @@ class Grounding:
 
     def _free(self, port: Json, change: Json) -> bool:
         """Take the VIP's port out of a group, and tell whether nobody else changed it."""
-        revision = port["revision_number"]
-        after = self.cloud.ports.update(port["id"], change, revision)
-        return bool(after["revision_number"] <= revision + len(change))
+        after = self.cloud.ports.update(port["id"], change, port["revision_number"])
+        return is_alone(port, change, after)
 
     def _before(self, ground: Ground) -> Json:
         """Return the groups that the VIP's port had, or has to have for another call."""

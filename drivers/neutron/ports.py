@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -232,22 +232,32 @@ class Ports:
             kept = [group_id for group_id in held if group_id not in group_ids]
             if kept == held:
                 return
-            body = {"port": {"security_groups": kept}}
             try:
-                self.api.put(f"/ports/{port['id']}", body, port["revision_number"])
+                changed = self.change(port, {"security_groups": kept}, last=not left)
             except Refused as refused:
-                if is_gone(refused):
-                    return
-                if refused.orig_code != 412 or not left:
+                if not is_gone(refused):
                     raise
-                port = self.get(port["id"])
-            else:
                 return
+            if changed:
+                return
+            port = self.get(port["id"])
 
 
 def is_ours(port: Json) -> bool:
     """Tell whether a driver of load balancers made a port, this one or Octavia's."""
     return str(port["name"]).startswith(naming.OURS)
+
+
+def is_alone(port: Json, changed: Collection[str], after: Json) -> bool:
+    """Tell whether nobody else has changed a port since it was seen.
+
+    Neutron counts each attribute that is changed.
+
+    :param port: as it was seen
+    :param changed: the attributes that were changed
+    :param after: the answer to that
+    """
+    return bool(after["revision_number"] <= port["revision_number"] + len(changed))
 
 
 def difference(port: Json, wanted: dict[str, Any]) -> Json:

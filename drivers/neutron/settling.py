@@ -21,7 +21,7 @@ from networker.drivers.neutron import marks, security_groups, translate, vrrp
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.grounding import Ground
-from networker.drivers.neutron.ports import Claimed, difference, is_ours
+from networker.drivers.neutron.ports import Claimed, difference, is_alone, is_ours
 from networker.drivers.neutron.translate import Json
 from networker.models import LoadBalancer
 
@@ -249,9 +249,7 @@ def _is_alone(ground: Ground, settled: Settled, port: Json, after: Json | None) 
     if after is None:
         return False
     if port["id"] == ground.port["id"]:
-        # Neutron counts each attribute that is changed.
         changes = difference(port, {name: planned[name] for name in _OF_VIP})
-        most = port["revision_number"] + len(changes)
-        settled.overwrote = after["revision_number"] > most
+        settled.overwrote = not is_alone(port, changes, after)
         return not settled.overwrote
     return True
