@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -28,8 +27,8 @@ from networker.context import current_trace_id, stay_ours
 from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.patience import (
     Later,
+    Patience,
     Unsent,
-    Until,
     log_pause,
     pause,
     seconds_left,
@@ -146,16 +145,16 @@ class Api:
         :param what: the request, for messages
         :param send: takes the seconds that are left
         """
-        end = time.monotonic() + self._patience()
+        patience = Patience(self._patience)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Later if repeat else Unsent),
             wait=pause,
-            stop=Until(end),
+            stop=patience,
             before_sleep=functools.partial(log_pause, what),
             reraise=True,
         )
         try:
-            answer: Result = retrying(_once, send, end)
+            answer: Result = retrying(_once, send, patience)
         except Later as later:
             text = f"{what}: {later}"
             raise CloudUnavailable(orig_msg=text, orig_code=later.code) from later
@@ -185,8 +184,8 @@ _OTHERS = (
 )
 
 
-def _once(send: Callable[[float], Result], end: float) -> Result:
-    left = end - time.monotonic()
+def _once(send: Callable[[float], Result], patience: Patience) -> Result:
+    left = patience.left()
     if left <= 0:
         raise Unsent("the time is up", None)
     try:

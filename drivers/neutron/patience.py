@@ -7,6 +7,7 @@ import datetime
 import email.utils
 import math
 import time
+from collections.abc import Callable
 
 import tenacity
 from oslo_context import context as oslo_context
@@ -46,15 +47,28 @@ class Unsent(Later):
     """As certain as can be, the request changed nothing."""
 
 
-class Until(tenacity.stop.stop_base):
-    """Stops when the next try would begin after a time of the monotonic clock."""
+class Patience(tenacity.stop.stop_base):
+    """The time for all tries of a request.
 
-    def __init__(self, end: float) -> None:
-        self._end = end
+    It runs from the first try on, which a process that was stopped before still makes.
+
+    :param seconds: tells how long that is, when the first try begins
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+
+    def left(self) -> float:
+        """Return the seconds that are left for a try that begins now."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end = now + self._seconds()
+        return self._end - now
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
-        """Tell whether to stop."""
-        return time.monotonic() + retry_state.upcoming_sleep >= self._end
+        """Tell whether to stop: the next try would begin too late."""
+        return self.left() <= retry_state.upcoming_sleep
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.2, max=8)

@@ -50,13 +50,10 @@ def faults(number: int, method: str, *, thorough: bool) -> Iterator[Fault]:
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[queue.Queue[Bench]]:
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Bench]]:
     """Clouds, of which each cell takes one."""
     with benches(tmp_path_factory.mktemp("faults"), CLOUDS) as made:
-        pool: queue.Queue[Bench] = queue.Queue()
-        for bench in made:
-            pool.put(bench)
-        yield pool
+        yield made
 
 
 def trouble(stage: Stage, fault: Fault) -> str:
@@ -78,31 +75,29 @@ def trouble(stage: Stage, fault: Fault) -> str:
     return (stage.wrong_kind(raised) if raised else "") or stage.afterwards()
 
 
-def troubles(pool: queue.Queue[Bench], make: Maker, *, thorough: bool) -> list[str]:
+def troubles(clouds: list[Bench], make: Maker, *, thorough: bool) -> list[str]:
     """Run all cells of a scene on all clouds, and name those that do not hold."""
-    taken = [pool.get() for _ in range(CLOUDS)]
     with futures.ThreadPoolExecutor(CLOUDS) as threads:
         stages: queue.Queue[Stage] = queue.Queue()
-        made = list(threads.map(lambda bench: Stage(bench, make), taken))
+        made = list(threads.map(lambda bench: Stage(bench, make), clouds))
         for stage in made:
             stages.put(stage)
 
         def run(fault: Fault) -> str:
             stage = stages.get()
-            found = trouble(stage, fault)
-            stages.put(stage)
+            try:
+                found = trouble(stage, fault)
+            finally:
+                stages.put(stage)
             return f"{fault}: {found}" if found else ""
 
         lines = enumerate(made[0].requests)
         cells = [f for n, (m, _) in lines for f in faults(n, m, thorough=thorough)]
-        found = [one for one in threads.map(run, cells) if one]
-    for bench in taken:
-        pool.put(bench)
-    return found
+        return [one for one in threads.map(run, cells) if one]
 
 
 @pytest.mark.parametrize("make", SCENES, ids=lambda make: make.__name__)
-def test_done_or_undone(pool: queue.Queue[Bench], make: Maker) -> None:
+def test_done_or_undone(clouds: list[Bench], make: Maker) -> None:
     """Whatever fails, the call is done or undone, and can be repeated or taken back."""
-    found = troubles(pool, make, thorough=make in PRINCIPAL)
+    found = troubles(clouds, make, thorough=make in PRINCIPAL)
     assert not found, f"{len(found)} cells\n" + "\n\n".join(found[:3])
