@@ -77,6 +77,10 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         self.renewed: Callable[[Any], None] | None = None
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._asleep = False
+        self._transport: Any = None
+        #: What is written in a round of work, to be sent at its end.
+        self._held: list[bytes] = []
+        self._holding = False
         super().__init__(conf, url, purpose, retry=retry)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
@@ -99,22 +103,63 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         super()._set_current_channel(new_channel)
         if new_channel is None or new_channel is before:
             return
-        transport = new_channel.connection.transport
-        receive = transport.sock.recv
-        transport._quick_recv = lambda size: receive(max(size, _CHUNK))
+        self._hold_writes(new_channel.connection.transport)
         if self.renewed:
             self.renewed(new_channel)
+
+    def _hold_writes(self, transport: Any) -> None:
+        """Read and write through as few system calls as possible.
+
+        Each of them lets other threads have Python's lock, which then has to be got back.
+        """
+        receive, send = transport.sock.recv, transport.sock.sendall
+
+        def read(size: int) -> Any:
+            # What is waited for may be the answer to it.
+            self._flush()
+            return receive(max(size, _CHUNK))
+
+        def write(data: Any) -> None:
+            if self._holding:
+                self._held.append(bytes(data))
+            else:
+                send(data)
+
+        self._transport = transport
+        self._held.clear()
+        transport._quick_recv, transport._write = read, write
+
+    def _flush(self) -> None:
+        """Send what was held."""
+        if self._held:
+            holding, self._holding = self._holding, False
+            data = b"".join(self._held)
+            self._held.clear()
+            try:
+                self._transport.write(data)
+            finally:
+                self._holding = holding
 
     def do(self, task: Callable[[], None]) -> None:
         """Have something done in the thread that consumes, soon."""
         self._tasks.append(task)
         if self._asleep:
+            # Once is enough, whoever comes next.
+            self._asleep = False
             self.wake()
 
     def process(self) -> None:
         """Do what there is to do."""
         while self._tasks:
-            self._tasks.popleft()()
+            self._holding = True
+            try:
+                for _ in range(len(self._tasks)):
+                    self._tasks.popleft()()
+            finally:
+                self._holding = False
+                # What is lost with the connection is sent or delivered again.
+                with contextlib.suppress(*BROKEN):
+                    self._flush()
 
     def consume(self, timeout: float | None = None) -> None:  # noqa: ARG002
         """Wait for messages, for something to :meth:`do`, or the time for a heartbeat.
@@ -146,7 +191,12 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         return True
 
     def _wait(self) -> bool:
-        """Return when there is something to do; tell whether it is on the connection."""
+        """Return when there is something to do; tell whether it is on the connection.
+
+        :raises OSError: the connection is lost
+        """
+        if not self.up:
+            raise ConnectionError("the connection to the broker is lost")
         transport = self.channel.connection.transport
         sock = transport.sock
         if transport._read_buffer:
@@ -179,8 +229,6 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
 
         :raises OSError, AMQPError, KombuError: it is lost
         """
-        if not self.up:
-            raise ConnectionError("the connection to the broker is lost")
         if self._wait():
             try:
                 self._read()

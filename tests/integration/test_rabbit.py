@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import shlex
 import threading
 import time
+import types
 import uuid
 
 import pytest
@@ -78,28 +80,59 @@ def test_publishing_takes_what_it_took(name):
     assert found[: len(wanted)] == wanted or wanted[3:] == ["args", "options"], PINNED
 
 
-def test_private_state_is_where_it_was(configured, broker):
-    """A release of oslo.messaging that keeps its state elsewhere is found out here."""
+@pytest.fixture
+def listener(configured, broker):
+    """A worker's listener, whose messages nobody takes."""
     conf = processes.configuration(configured())
     driver = transport.open_transport(conf)._driver
     assert isinstance(driver, rabbit.Driver), "rabbit:// does not get our driver"
-    assert driver._connection_pool.connection_cls is OurConnection, PINNED
     target = transport.target(conf, server="here")
-    adapter = driver.listen(target, 1, None)
-    listener = adapter._poll_style_listener
-    connection = listener.conn.connection
+    yield driver.listen(target, 1, None)._poll_style_listener
+    driver.cleanup()
+
+
+def test_private_state_is_where_it_was(listener):
+    """A release of oslo.messaging that keeps its state elsewhere is found out here."""
+    driver, connection = listener.driver, listener.conn.connection
+    assert driver._connection_pool.connection_cls is OurConnection, PINNED
     for name in ("_new_tags", "_consumers", "_poll_timeout", "_declared_exchanges"):
         assert hasattr(connection, name), f"Connection.{name} is gone; {PINNED}"
     wire = connection.channel.connection.transport
-    for name in ("_quick_recv", "_read_buffer"):
+    for name in ("_quick_recv", "_read_buffer", "_write", "sock"):
         assert hasattr(wire, name), f"py-amqp's transport has no {name}; {PINNED}"
     assert hasattr(amqpdriver.ReplyWaiters(), "_queues"), PINNED
     operations = listener._message_operations_handler
     for name in ("_shutdown", "_shutdown_thread"):
         assert hasattr(operations, name), f"Operations.{name} is gone; {PINNED}"
-    assert connection.rabbit_qos_prefetch_count == conf.networker.threads, PINNED
+    threads = driver.conf.networker.threads
+    assert connection.rabbit_qos_prefetch_count == threads, PINNED
     assert listener.message_cls is Request, PINNED
-    driver.cleanup()
+
+
+def test_what_is_done_together_is_sent_at_once(listener, monkeypatch):
+    """Posts of one round are one write, which goes out before an answer is waited for."""
+    connection = listener.conn.connection
+    connection.stop_consuming()
+    wire, sent, got = connection.channel.connection.transport, [], []
+    counted = types.SimpleNamespace(write=lambda data: sent.append(wire.write(data)))
+    monkeypatch.setattr(connection, "_transport", counted)
+    name, _, _ = connection.channel.queue_declare(exclusive=True)
+
+    def post(body: bytes) -> None:
+        connection.post(name, body, durable=False)
+
+    def get() -> None:
+        got.append(connection.channel.basic_get(name, no_ack=True).body)
+
+    later = functools.partial
+    for task in (later(post, b"1"), later(post, b"2"), get, later(post, b"3")):
+        connection.do(task)
+    connection.process()
+    # The posts with the question behind them, and the last post.
+    assert len(sent) == 2
+    get()
+    get()
+    assert got == ["1", "2", "3"]
 
 
 def mended(configured, broker, spoil, **groups):
