@@ -27,12 +27,11 @@ from amqp import basic_message, spec
 from oslo_messaging._drivers import impl_rabbit
 
 from networker.rpc.queues import Replies, calls_name
+from networker.rpc.wire import Wire
 
 _LONGEST_PAUSE = 30.0
 #: Seconds that the rest of a frame may take when its beginning is there.
 _FRAME = 0.05
-#: Bytes that are read at once. py-amqp would read three times for each of three frames.
-_CHUNK = 16384
 BROKEN = (OSError, amqp.AMQPError, kombu.exceptions.KombuError)
 
 
@@ -77,10 +76,7 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         self.renewed: Callable[[Any], None] | None = None
         self._tasks: collections.deque[Callable[[], None]] = collections.deque()
         self._asleep = False
-        self._transport: Any = None
-        #: What is written in a round of work, to be sent at its end.
-        self._held: list[bytes] = []
-        self._holding = False
+        self._wire = Wire()
         super().__init__(conf, url, purpose, retry=retry)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
@@ -103,42 +99,9 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         super()._set_current_channel(new_channel)
         if new_channel is None or new_channel is before:
             return
-        self._hold_writes(new_channel.connection.transport)
+        self._wire.take(new_channel.connection.transport)
         if self.renewed:
             self.renewed(new_channel)
-
-    def _hold_writes(self, transport: Any) -> None:
-        """Read and write through as few system calls as possible.
-
-        Each of them lets other threads have Python's lock, which then has to be got back.
-        """
-        receive, send = transport.sock.recv, transport.sock.sendall
-
-        def read(size: int) -> Any:
-            # What is waited for may be the answer to it.
-            self._flush()
-            return receive(max(size, _CHUNK))
-
-        def write(data: Any) -> None:
-            if self._holding:
-                self._held.append(bytes(data))
-            else:
-                send(data)
-
-        self._transport = transport
-        self._held.clear()
-        transport._quick_recv, transport._write = read, write
-
-    def _flush(self) -> None:
-        """Send what was held."""
-        if self._held:
-            holding, self._holding = self._holding, False
-            data = b"".join(self._held)
-            self._held.clear()
-            try:
-                self._transport.write(data)
-            finally:
-                self._holding = holding
 
     def do(self, task: Callable[[], None]) -> None:
         """Have something done in the thread that consumes, soon."""
@@ -151,15 +114,9 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
     def process(self) -> None:
         """Do what there is to do."""
         while self._tasks:
-            self._holding = True
-            try:
+            with self._wire.together():
                 for _ in range(len(self._tasks)):
                     self._tasks.popleft()()
-            finally:
-                self._holding = False
-                # What is lost with the connection is sent or delivered again.
-                with contextlib.suppress(*BROKEN):
-                    self._flush()
 
     def consume(self, timeout: float | None = None) -> None:  # noqa: ARG002
         """Wait for messages, for something to :meth:`do`, or the time for a heartbeat.

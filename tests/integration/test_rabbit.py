@@ -115,7 +115,7 @@ def test_what_is_done_together_is_sent_at_once(listener, monkeypatch):
     connection.stop_consuming()
     wire, sent, got = connection.channel.connection.transport, [], []
     counted = types.SimpleNamespace(write=lambda data: sent.append(wire.write(data)))
-    monkeypatch.setattr(connection, "_transport", counted)
+    monkeypatch.setattr(connection._wire, "_transport", counted)
     name, _, _ = connection.channel.queue_declare(exclusive=True)
 
     def post(body: bytes) -> None:
