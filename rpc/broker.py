@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import amqp
 import kombu.exceptions
@@ -19,6 +18,7 @@ from oslo_messaging._drivers import common, impl_rabbit
 from networker import exceptions
 from networker.rpc import rabbit
 from networker.rpc.queues import Calls, Requests
+from networker.rpc.supervision import place
 
 #: Seconds that a look at each host may take.
 PATIENCE = 5.0
@@ -111,10 +111,3 @@ def listeners(
             return int(channel.queue_declare(topic, passive=True).consumer_count)
         except amqp.NotFound:
             return 0
-
-
-def place(url: Any) -> str:
-    """Return hosts, ports and virtual host of a URL, without the password."""
-    hosts = [f"{h.hostname}:{h.port or 5672}" for h in url.hosts]
-    vhost = url.virtual_host or "/"
-    return f"{', '.join(hosts) or 'localhost:5672'} (virtual host {vhost})"

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""oslo.messaging's connection to RabbitMQ, with work for the thread that consumes from it.
+"""oslo.messaging's connection to RabbitMQ, with subscriptions that are supervised.
+
+Each end has one such connection, which one thread serves by calling
+:meth:`Connection.consume` again and again. That is the one place which knows whether the
+subscriptions are alive. Whatever ends them closes the connection: a queue that is deleted,
+a channel that the broker closes, a heartbeat that does not come; the next round connects,
+declares and subscribes anew.
 
 oslo.messaging's consumers look for work in intervals of up to 5 s, in which
 acknowledgements wait. Ours sleep until a message comes or :meth:`Connection.do` wakes them,
@@ -13,139 +19,250 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import heapq
+import itertools
+import logging
 import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import amqp
-import kombu.exceptions
-import oslo_messaging
-from amqp import basic_message, spec
-from oslo_messaging._drivers import impl_rabbit
+from amqp import spec
+from oslo_messaging._drivers import common
 
-from networker.rpc.queues import Replies, calls_name
-from networker.rpc.wire import Wire
+from networker.rpc.publishing import BROKEN, FRAME, Publishing
+from networker.rpc.supervision import Closed, Loss, Supervision, place
 
-_LONGEST_PAUSE = 30.0
-#: Seconds that the rest of a frame may take when its beginning is there.
-_FRAME = 0.05
-BROKEN = (OSError, amqp.AMQPError, kombu.exceptions.KombuError)
+LOG = logging.getLogger(__name__)
 
+#: Seconds that a host has to let us in, and each step of subscribing.
+_PATIENCE = 5.0
+#: Seconds between looks at what the broker does not tell by itself.
+_LOOK = 1.0
 
-class _Json(basic_message.Message):  # type: ignore[misc]
-    """A message whose properties are not encoded anew each time."""
-
-    def __init__(self, body: bytes, *, durable: bool) -> None:
-        super().__init__(body)
-        self._durable = durable
-
-    def _serialize_properties(self) -> bytes:
-        return _json_properties(self._durable)
+Task = Callable[[], None]
 
 
-@functools.cache
-def _json_properties(durable: bool) -> bytes:
-    message = basic_message.Message(
-        content_type="application/json",
-        content_encoding="utf-8",
-        delivery_mode=2 if durable else 1,
-    )
-    encoded: bytes = message._serialize_properties()
-    return encoded
-
-
-class Connection(impl_rabbit.Connection):  # type: ignore[misc]
+class Connection(Publishing):
     """A connection whose consumer sleeps until there is something to do.
 
-    When the broker refuses it, because the virtual host or the permission is gone, it
-    pauses between attempts, longer from time to time, where both of oslo.messaging's
-    consuming loops would try again at once.
+    One that consumes connects in :meth:`consume`, and not before.
     """
 
     def __init__(
         self, conf: Any, url: Any, purpose: str, retry: int | None = None
     ) -> None:
-        #: The queue for calls in memory: a topic's own name may end like it.
-        self.calls = calls_name(conf.networker.topic)
-        self._stopping = threading.Event()
-        self._pause = 0.0
-        #: Called in the consumer's thread when there is a new channel.
+        self.supervision = Supervision(place(url))
+        #: Called in the consumer's thread when there is a new channel, or none any more,
+        #: with whether there was a subscription.
         self.renewed: Callable[[Any], None] | None = None
-        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
+        self.lost: Callable[[Loss, bool], None] | None = None
+        #: Whether to look at what the broker does not tell by itself.
+        self.looks: Callable[[], bool] = lambda: False
+        #: Since when it is subscribed and the broker takes messages.
+        self.flowing_since = 0.0
+        self._stopping = threading.Event()
+        self._tasks: collections.deque[Task] = collections.deque()
+        self._postponed: list[tuple[float, int, Task]] = []
+        self._order = itertools.count()
         self._asleep = False
-        self._wire = Wire()
+        self._next_beat = self._next_look = 0.0
         super().__init__(conf, url, purpose, retry=retry)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
+        if purpose == common.PURPOSE_LISTEN:
+            self.connection.connect_timeout = _PATIENCE
+            limits = {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
+            self.connection.transport_options |= limits
 
     @property
     def up(self) -> bool:
         """Whether it was, when last used, connected."""
-        connection = getattr(self.channel, "connection", None)
+        connection = self.channel and self.channel.connection
         return connection is not None and bool(connection.connected)
 
+    @property
+    def subscribed(self) -> bool:
+        """Whether all consumers consume, as far as is known."""
+        return self.channel is not None and self._subscribed_on is self.channel
+
     def ensure_connection(self) -> None:
-        """Connect, however long it takes, in short intervals."""
+        """Connect, however long it takes, in short intervals; only for sending."""
+        if self.purpose == common.PURPOSE_LISTEN:
+            return
         # The options count in whole seconds.
         self.interval_start = self.interval_stepping = self.kombu_reconnect_delay
         super().ensure_connection()
 
-    def _set_current_channel(self, new_channel: Any) -> None:
-        before = self.channel
-        super()._set_current_channel(new_channel)
-        if new_channel is None or new_channel is before:
-            return
-        self._wire.take(new_channel.connection.transport)
-        if self.renewed:
-            self.renewed(new_channel)
+    def declare_consumer(self, consumer: Any) -> None:
+        """Let :meth:`consume` subscribe a consumer."""
+        self._consumers[consumer] = next(self._tags)
 
-    def do(self, task: Callable[[], None]) -> None:
-        """Have something done in the thread that consumes, soon."""
+    def declare_direct_consumer(self, topic: str, callback: Any) -> None:
+        """Refuse oslo.messaging's own way to answers, which :class:`Link` replaces."""
+        raise NotImplementedError
+
+    def consume(self, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Subscribe if need be; wait for messages, for something to do, or a heartbeat.
+
+        :param timeout: is ignored: it would be the interval of looking for other work
+        """
+        if self._consume_loop_stopped:
+            return
+        try:
+            if not self.subscribed:
+                self._subscribe()
+            self._serve()
+        except BROKEN as error:
+            self._lose(error)
+
+    def begin(self) -> None:
+        """Try to subscribe for the first time; :meth:`consume` tries again."""
+        try:
+            self._subscribe()
+        except BROKEN as error:
+            self._lose(error)
+
+    def do(self, task: Task) -> None:
+        """Have something done in the thread that consumes, soon.
+
+        While there is no subscription, or the broker takes no messages, it waits.
+        """
         self._tasks.append(task)
         if self._asleep:
             # Once is enough, whoever comes next.
             self._asleep = False
             self.wake()
 
+    def postpone(self, seconds: float, task: Task) -> None:
+        """Have something done later; only from the thread that consumes."""
+        when = time.monotonic() + seconds
+        heapq.heappush(self._postponed, (when, next(self._order), task))
+
     def process(self) -> None:
-        """Do what there is to do."""
-        while self._tasks:
+        """Do what there is to do, if there is a subscription."""
+        if self.subscribed:
+            try:
+                self._process()
+            except BROKEN as error:
+                self._lose(error)
+
+    def drain(self) -> bool:
+        """Do one round without subscribing again; tell whether there was a subscription.
+
+        For what has been delivered and is not finished when no more is wanted.
+        """
+        if self.subscribed:
+            try:
+                self._serve()
+            except BROKEN as error:
+                self._lose(error)
+        return self.subscribed
+
+    def wake(self) -> None:
+        """Let :meth:`consume` return, from any thread."""
+        # If there is no room, it has not noticed earlier ones yet.
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._waker.send(b"\0")
+
+    def stop_consuming(self) -> None:
+        """Stop, and cut a pause short."""
+        self._stopping.set()
+        super().stop_consuming()
+        self.wake()
+
+    def aside(self) -> Any:
+        """Return a channel whose errors do not end the subscriptions."""
+        if self._aside is None:
+            self._aside = self.connection.channel()
+        return self._aside
+
+    def close(self) -> None:
+        """Close the connection; where the broker does not listen, without a word."""
+        if self.blocked or not self.up:
+            self._drop()
+        super().close()
+        self._woken.close()
+        self._waker.close()
+
+    def _serve(self) -> None:
+        """Do one round on the connection.
+
+        :raises OSError, AMQPError, KombuError: it is lost
+        """
+        self._process()
+        if self._wait():
+            self._read()
+        self._keep()
+
+    def _process(self) -> None:
+        while self._tasks and not self.blocked:
             with self._wire.together():
                 for _ in range(len(self._tasks)):
                     self._tasks.popleft()()
 
-    def consume(self, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Wait for messages, for something to :meth:`do`, or the time for a heartbeat.
+    def _subscribe(self) -> None:
+        """Connect, declare what is consumed from, and consume."""
+        self._drop()
+        self._connect()
+        channel = self.connection.channel()
+        channel.connection.sock.settimeout(_PATIENCE)
+        closed = functools.partial(_closed, channel)
+        channel._callbacks[spec.Channel.Close] = closed
+        self._set_current_channel(channel)
+        for consumer, tag in self._consumers.items():
+            consumer.consume(self, tag)
+        self.set_transport_socket_timeout()
+        self._subscribed_on = channel
+        self.flowing_since = time.monotonic()
+        self._next_look = self.flowing_since + _LOOK
+        self.supervision.back()
+        if self.renewed:
+            self.renewed(channel)
 
-        :param timeout: is ignored: it would be the interval of looking for other work
-        """
-        if self._served():
-            return
-        try:
-            super().consume(timeout=_FRAME)
-        except oslo_messaging.MessageDeliveryFailure as error:
-            self._pause = min(_LONGEST_PAUSE, 2 * self._pause or 1.0)
-            self._stopping.wait(self._pause)
-            # Both loops log the traceback, which says nothing more than the text.
-            raise oslo_messaging.MessageDeliveryFailure(str(error)) from None
-        self._pause = 0.0
+    def _connect(self) -> None:
+        """Try each host once, beginning with the next one."""
+        hosts = max(len(self.connection.alt), 1)
+        for left in reversed(range(hosts)):
+            try:
+                found = self.connection._establish_connection()
+            except BROKEN:
+                self.connection.maybe_switch_next()
+                if not left:
+                    raise
+            else:
+                break
+        self.connection._connection = found
+        # py-amqp would not read the reason.
+        blocked = {spec.Connection.Blocked: spec.method(spec.Connection.Blocked, "s")}
+        found._METHODS = found._METHODS | blocked
+        found._callbacks[spec.Connection.Blocked] = self._block
+        found._callbacks[spec.Connection.Unblocked] = self._unblock
 
-    def _served(self) -> bool:
-        """Do what there is to do; where that fails, oslo.messaging's long way mends it."""
-        if self._new_tags or self._consume_loop_stopped or not self.up:
-            return False
-        try:
-            self.process()
-            if self._wait():
-                self._read()
-        except BROKEN:
-            return False
-        self._pause = 0.0
-        return True
+    def _lose(self, error: BaseException) -> None:
+        """Close a connection that is no use any more, and pause before the next one."""
+        tags = {str(tag): c.queue_name for c, tag in self._consumers.items()}
+        loss, pause, subscribed = Loss.of(error, tags), 0.0, self.subscribed
+        self._drop()
+        self.connection.maybe_switch_next()
+        if not self._stopping.is_set():
+            pause = self.supervision.lost(loss)
+        if self.lost:
+            self.lost(self.supervision.loss or loss, subscribed)
+        self._stopping.wait(pause)
+
+    def _block(self, reason: str) -> None:
+        self.blocked = str(reason) or "an alarm"
+        LOG.warning("%s takes no messages: %s", self.supervision.place, self.blocked)
+
+    def _unblock(self) -> None:
+        self.blocked, self.flowing_since = None, time.monotonic()
+        LOG.info("%s takes messages again", self.supervision.place)
 
     def _wait(self) -> bool:
         """Return when there is something to do; tell whether it is on the connection.
@@ -165,125 +282,56 @@ class Connection(impl_rabbit.Connection):  # type: ignore[misc]
         waiting.register(self._woken, select.POLLIN)
         self._asleep = True
         # Who adds a task from now on wakes us.
-        ready = [] if self._tasks else waiting.poll(self._poll_timeout * 1000)
+        todo = self._tasks and not self.blocked
+        ready = [] if todo else waiting.poll(self._idle_for() * 1000)
         self._asleep = False
         woken = [fd for fd, _ in ready if fd == self._woken.fileno()]
         if woken:
             self._woken.recv(4096)
-        # When nothing came for so long, it is time for a heartbeat.
-        return len(ready) > len(woken) or not (ready or self._tasks)
+        return len(ready) > len(woken)
+
+    def _idle_for(self) -> float:
+        """Return the seconds until there is something to do at any rate."""
+        due = [self._next_beat]
+        if self._postponed:
+            due.append(self._postponed[0][0])
+        if self.looks():
+            due.append(self._next_look)
+        return max(0.0, min(due) - time.monotonic())
 
     def _read(self) -> None:
         """Take what is on the connection."""
         connection = self.channel.connection
         while True:
-            connection.drain_events(timeout=_FRAME)
+            try:
+                connection.drain_events(timeout=FRAME)
+            except TimeoutError:
+                return  # the rest of a frame is still on its way
             if not connection.transport._read_buffer:
                 return
 
-    def tend(self) -> None:
-        """Keep the connection alive until there is something to :meth:`do`.
-
-        :raises OSError, AMQPError, KombuError: it is lost
-        """
-        if self._wait():
-            try:
-                self._read()
-            except TimeoutError:
+    def _keep(self) -> None:
+        """Do what is due: postponed tasks, the heartbeat, the look."""
+        now = time.monotonic()
+        while self._postponed and self._postponed[0][0] <= now:
+            self._tasks.append(heapq.heappop(self._postponed)[2])
+        if now >= self._next_beat:
+            self._next_beat = now + self._poll_timeout
+            if self._heartbeat_supported_and_enabled():
                 self._heartbeat_check()
+        if now >= self._next_look and self.looks():
+            self._next_look = now + _LOOK
+            # It would not be answered.
+            if not self.blocked and not self._stopping.is_set():
+                for consumer in self._consumers:
+                    consumer.look(self)
 
-    def wake(self) -> None:
-        """Let :meth:`consume` return, from any thread."""
-        # If there is no room, it has not noticed earlier ones yet.
-        with contextlib.suppress(BlockingIOError):
-            self._waker.send(b"\0")
 
-    def stop_consuming(self) -> None:
-        """Stop, and cut a pause short."""
-        self._stopping.set()
-        super().stop_consuming()
-        self.wake()
+def _closed(channel: Any, code: int, text: str, class_id: int, method_id: int) -> None:
+    """Take it that the broker closes the channel that is consumed from.
 
-    def post(
-        self, queue: str, body: bytes, *, durable: bool, mandatory: bool = False
-    ) -> None:
-        """Put a message on a queue, in the thread that consumes; nothing is confirmed.
-
-        :param durable: whether it is to outlive the broker
-        :param mandatory: whether the broker is to return it if there is no such queue
-        """
-        message = _Json(body, durable=durable)
-        # py-amqp's basic_publish() would look for other messages first.
-        self.channel.send_method(
-            spec.Basic.Publish, "Bssbb", (0, "", queue, mandatory, False), message
-        )
-
-    def declare_direct_consumer(self, topic: str, callback: Any) -> None:
-        """Listen to a queue for replies."""
-        self.declare_consumer(Replies(self, topic, callback))
-
-    def topic_send(
-        self,
-        exchange_name: str,
-        topic: str,
-        msg: Any,
-        timeout: float | None = None,  # noqa: ARG002
-        retry: int | None = None,
-        transport_options: Any = None,
-    ) -> None:
-        """Send a request, without a time to live.
-
-        It would let requests expire into the queue for those that kill workers. The
-        deadline goes with the request, and a worker refuses it afterwards.
-        """
-        super().topic_send(
-            exchange_name, topic, msg, retry=retry, transport_options=transport_options
-        )
-
-    def _ensure_publishing(
-        self,
-        method: Callable[..., None],
-        exchange: Any,
-        msg: Any,
-        routing_key: str | None = None,
-        timeout: float | None = None,
-        retry: int | None = None,
-        transport_options: Any = None,
-    ) -> None:
-        """Publish at once if that is possible, else in oslo.messaging's longer way."""
-        with self._connection_lock:
-            if self.channel is not None and self.connection.connected:
-                with contextlib.suppress(*BROKEN):
-                    method(exchange, msg, routing_key, timeout, transport_options)
-                    return
-        super()._ensure_publishing(
-            method, exchange, msg, routing_key, timeout, retry, transport_options
-        )
-
-    def _publish(
-        self,
-        exchange: Any,
-        msg: Any,
-        routing_key: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-        transport_options: Any = None,
-    ) -> None:
-        if not exchange.passive and exchange.name not in self._declared_exchanges:
-            # oslo.messaging would go on with an exchange that a restart of the broker
-            # removes; here the difference is an error.
-            exchange(self.channel).declare()
-            self._declared_exchanges.add(exchange.name)
-        self._producer.publish(
-            msg,
-            mandatory=bool(transport_options and transport_options.at_least_once),
-            exchange=exchange,
-            routing_key=routing_key,
-            delivery_mode=1 if routing_key == self.calls else 2,
-            compression=self.kombu_compression,
-        )
-
-    def close(self) -> None:
-        """Close the connection."""
-        super().close()
-        self._woken.close()
-        self._waker.close()
+    py-amqp would open it again, without consumers.
+    """
+    channel.send_method(spec.Channel.CloseOk)
+    sig = (class_id, method_id)
+    raise Closed(amqp.exceptions.error_for_code(code, text, sig, amqp.ChannelError))

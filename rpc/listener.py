@@ -21,7 +21,7 @@ import msgspec
 from oslo_messaging._drivers import amqpdriver, common
 from oslo_messaging.rpc import server as rpc_server
 
-from networker.rpc.connection import BROKEN, Connection
+from networker.rpc.connection import Connection
 
 LOG = logging.getLogger(__name__)
 
@@ -32,6 +32,11 @@ _SUSPECT = 2
 #: The longest pause in seconds, by which their order is mixed.
 _PAUSE = 0.3
 _CONTEXT = "_context_"
+#: What an answer says about itself, beyond oslo.messaging: of what, and since when.
+_OPERATION, _ANSWERED = "_operation_id", "_answered"
+#: Seconds for which an answer is kept whose caller has no queue, and between attempts.
+_KEPT, _AGAIN = 3.0, 0.25
+_DURABLE = 2
 
 
 class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
@@ -59,24 +64,32 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
 
     def reply(self, reply: Any = None, failure: Any = None) -> None:
         """Keep the answer for :meth:`finish`."""
-        if self.msg_id:
+        if self.orig_msg_id:  # the other one is never empty
             self._answer = msgspec.json.encode(
                 {
                     "_msg_id": self.msg_id,
                     "result": reply,
                     "failure": failure and common.serialize_remote_exception(failure),
                     "ending": True,
+                    # For the log, if it comes back.
+                    _OPERATION: self.ctxt.get("operation_id"),
+                    _ANSWERED: time.time(),
                 }
             )
 
     def is_ours(self) -> bool:
         """Tell whether the broker has not given it to another worker."""
         answered, ours = threading.Event(), []
+        channel = self.message._raw_message.channel
+        if self.listener.holds(channel):
+            return True
 
         def ask() -> None:
-            if self.listener.reaches(self.message._raw_message.channel):
-                ours.append(True)
-            answered.set()
+            try:
+                if self.listener.reaches(channel):
+                    ours.append(True)
+            finally:
+                answered.set()
 
         self._message_operations_handler.do(ask)
         return answered.wait(_PATIENCE) and bool(ours)
@@ -97,14 +110,18 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
 
     def _do(self, task: Callable[[], None]) -> threading.Event:
         done = threading.Event()
+        channel = self.message._raw_message.channel
 
         def run() -> None:
             try:
-                task()
-            except BROKEN as error:
-                # The broker gives it to somebody else, who finds its work done.
-                LOG.warning("an answered request will be delivered again: %s", error)
-            done.set()
+                if self.listener.consumes_on(channel):
+                    task()
+                else:
+                    # The broker gives it to somebody else, who finds its work done.
+                    operation = self.ctxt.get("operation_id")
+                    LOG.warning("%s is done, and will be delivered again", operation)
+            finally:
+                done.set()
 
         self._message_operations_handler.do(run)
         return done
@@ -131,10 +148,7 @@ class _Operations(amqpdriver.MessageOperationsHandler):  # type: ignore[misc]
         # Without heartbeats the broker would end the connection, and deliver again
         # what takes long to finish.
         while not self._shutdown.is_set():
-            self.process()
-            try:
-                self._connection.tend()
-            except BROKEN:
+            if not self._connection.drain():
                 self._shutdown.wait(_PAUSE)
 
 
@@ -151,9 +165,9 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         #: Requests whose answer the broker has not confirmed, by its number.
         self._unconfirmed: dict[int, Any] = {}
         self._sent = itertools.count(1)
-        if not driver.transient:
-            self._connection.renewed = self._confirm
-            self._confirm(self._connection.channel)
+        self._dropped = itertools.count(1)
+        self._connection.renewed = self._renewed
+        self._connection.looks = lambda: True
 
     def __call__(self, message: dict[str, Any]) -> None:
         """Take a request; it is run when :meth:`poll` returns it."""
@@ -173,12 +187,14 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
             )
         )
 
-    def _confirm(self, channel: Any) -> None:
-        """Let the broker confirm what is posted from now on."""
+    def _renewed(self, channel: Any) -> None:
+        """Be told what becomes of what is posted from now on."""
         self._unconfirmed, self._sent = {}, itertools.count(1)
-        channel.confirm_select()
-        channel.events["basic_ack"].add(self._confirmed)
-        channel.events["basic_nack"].add(self._refused)
+        channel.events["basic_return"] = {self._returned}
+        if not self.driver.transient:
+            channel.confirm_select()
+            channel.events["basic_ack"].add(self._confirmed)
+            channel.events["basic_nack"].add(self._refused)
 
     def exchange(self, request: Any, queue: str, body: bytes, *, durable: bool) -> None:
         """Put a message on a queue, and let the broker forget a request.
@@ -186,14 +202,38 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         :param request: as kombu has it
         :param durable: whether the message is to outlive the broker
         """
-        if request.channel is not self._connection.channel:
-            raise ConnectionError("the connection on which it came has ended")
-        self._connection.post(queue, body, durable=durable)
+        number = self._post(queue, body, durable=durable)
         if self.driver.transient:
             request.ack()
         else:
             # Nodes of a cluster could keep the second and lose the first.
-            self._unconfirmed[next(self._sent)] = request
+            self._unconfirmed[number] = request
+
+    def _post(self, queue: str, body: bytes, *, durable: bool) -> int:
+        """Put a message on a queue; return the number by which it is confirmed."""
+        self._connection.post(queue, body, durable=durable, mandatory=True)
+        return next(self._sent)
+
+    def _returned(self, _error: Any, _exchange: str, queue: str, message: Any) -> None:
+        """Post again what there was no queue for, which may be about to be made again."""
+        body = message.body
+        body = body.encode() if isinstance(body, str) else bytes(body)
+        answer = msgspec.json.decode(body, type=dict[str, Any])
+        if time.time() - answer.get(_ANSWERED, time.time()) < _KEPT:
+            durable = message.properties.get("delivery_mode") == _DURABLE
+
+            def again() -> None:
+                self._post(queue, body, durable=durable)
+
+            self._connection.postpone(_AGAIN, again)
+            return
+        LOG.warning(
+            "the answer to operation %s was dropped, since its caller's queue %s is gone; "
+            "answers dropped so far: %d",
+            answer.get(_OPERATION),
+            queue,
+            next(self._dropped),
+        )
 
     def _confirmed(self, number: int, multiple: bool) -> None:
         for request in self._of(number, multiple=multiple):
@@ -207,17 +247,26 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         numbers = [number]
         if multiple:
             numbers = [other for other in self._unconfirmed if other <= number]
-        return [self._unconfirmed.pop(other) for other in numbers]
+        found = [self._unconfirmed.pop(other, None) for other in numbers]
+        return [request for request in found if request is not None]
+
+    def consumes_on(self, channel: Any) -> bool:
+        """Tell whether a channel is the one that is consumed from."""
+        return self._connection.subscribed and channel is self._connection.channel
+
+    def holds(self, channel: Any) -> bool:
+        """Tell whether the broker cannot have given away what came on a channel.
+
+        While it takes no messages it cannot be asked, and does not look for heartbeats.
+        """
+        return bool(self._connection.blocked) and self.consumes_on(channel)
 
     def reaches(self, channel: Any) -> bool:
         """Tell whether a channel is the one that is consumed from, and is alive."""
-        if channel is not self._connection.channel:
+        if not self.consumes_on(channel):
             return False
-        try:
-            # Any request that the broker answers will do; this one changes nothing.
-            channel.basic_qos(0, self.driver.prefetch_size, False)
-        except BROKEN:
-            return False
+        # Any request that the broker answers will do; this one changes nothing.
+        channel.basic_qos(0, self.driver.prefetch_size, False)
         return True
 
     def stop(self) -> None:
@@ -230,14 +279,8 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         super().stop()
 
     def _cancel(self) -> None:
-        connection = self._connection
-        if not connection.connection.connected:
-            return
-        try:
-            for consumer, tag in connection._consumers.items():
-                consumer.cancel(tag)
-        except BROKEN as error:
-            LOG.warning("the consumer was not cancelled: %s", error)
+        for consumer, tag in self._connection._consumers.items():
+            consumer.cancel(tag)
 
 
 class Server(rpc_server.RPCServer):  # type: ignore[misc]

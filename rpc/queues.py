@@ -3,22 +3,31 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 import amqp
+import msgspec
 from kombu import entity
 from kombu.connection import Connection
 from oslo_messaging._drivers import impl_rabbit
 
 from networker import exceptions
 from networker.rpc import envelope
+from networker.rpc.supervision import Deaf
+
+LOG = logging.getLogger(__name__)
 
 #: Milliseconds for which the queue of calls is kept when no worker listens, so that calls
 #: do not wait on it that nobody will ever take.
 _KEPT = 600_000
 #: A delivery limit that means none, which RabbitMQ 4 would take for one of 20.
 NO_LIMIT = 1_000_000
+#: How often in a row, once a second, a queue may know no consumer though there is ours.
+_MOST_UNKNOWN = 10
+#: In the message by which a worker tells callers that it had to make a queue: its name.
+MADE = "_made"
 _MISMATCH = re.compile(
     r"inequivalent arg '(?P<what>[^']+)' for (?P<kind>queue|exchange) "
     r"'(?P<name>[^']+)'.*received (?P<wanted>.+?) but current is (?P<found>.+)"
@@ -33,6 +42,11 @@ def dead_name(topic: str) -> str:
 def calls_name(topic: str) -> str:
     """Name the queue for the calls of a topic, where they have one of their own."""
     return f"{topic}.calls"
+
+
+def callers_exchange(topic: str) -> entity.Exchange:
+    """Return the exchange on which workers tell all callers, not declared yet."""
+    return entity.Exchange(f"{topic}.callers", type="fanout", durable=True)
 
 
 def outcomes_name(topic: str) -> str:
@@ -66,8 +80,11 @@ class _Message(impl_rabbit.RabbitMessage):  # type: ignore[misc]
         self._raw_message = raw
 
 
-class _Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
-    """A consumer that reads messages in a faster way than oslo.messaging's."""
+class Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
+    """A consumer whose errors end the connection, which mends all of them.
+
+    It reads messages in a faster way than oslo.messaging's.
+    """
 
     def _callback(self, message: Any) -> None:
         raw = self.queue.channel.message_to_python(message)
@@ -78,16 +95,23 @@ class _Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
         else:
             self.callback(_Message(raw, content))
 
+    def consume(self, conn: Any, tag: int) -> None:  # noqa: ARG002
+        """Consume, on the channel on which it was declared."""
+        self.queue.consume(str(tag), self._callback)
 
-class Replies(_Consumer):
+    def look(self, conn: Any) -> None:
+        """Find out what the broker does not tell by itself, and mend it."""
+
+
+class Replies(Consumer):
     """The queue for answers to one client, which it does not acknowledge.
 
     An answer that is lost with the connection is asked for again, so that the broker need
     not keep it. The queue itself is durable, since RabbitMQ 4 knows no other one that
-    outlives its connection.
+    outlives its connection. Workers tell all callers when they had to make a queue.
     """
 
-    def __init__(self, connection: Any, name: str, callback: Any) -> None:
+    def __init__(self, connection: Any, name: str, topic: str, callback: Any) -> None:
         super().__init__(
             exchange_name="",
             queue_name=name,
@@ -101,19 +125,36 @@ class Replies(_Consumer):
             rabbit_quorum_queue=connection.rabbit_transient_quorum_queue,
             rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
         )
+        self._news = callers_exchange(topic)
 
     def declare(self, conn: Any) -> None:
-        """Declare the queue."""
-        super().declare(conn)
-        self.queue.no_ack = True
+        """Declare the queue, and let it have what workers tell all callers."""
+        queue = entity.Queue(
+            self.queue_name,
+            durable=True,
+            queue_arguments=self.queue_arguments,
+            no_ack=True,
+        )
+        self.queue = queue(conn.channel)
+        self.queue.queue_declare()
+        self._news(conn.channel).declare()
+        self.queue.bind_to(self._news)
+
+    def look(self, conn: Any) -> None:
+        """Make sure that workers' news still come."""
+        channel = conn.aside()
+        self._news(channel).declare()
+        self.queue.bind_to(self._news, channel=channel)
 
 
-class Requests(_Consumer):
+class Requests(Consumer):
     """The queue of a topic, with somewhere for its requests to go when they kill workers.
 
     :param connection: oslo.messaging's, whose configuration says what queues are like
     :param callback: called with every message; None to declare only
     :param dead_letters: False for the queue as oslo.messaging itself declares it
+    :param news: on which callers are told when the queue had to be made, since what waited
+        in the one before it is gone
     """
 
     def __init__(
@@ -124,6 +165,7 @@ class Requests(_Consumer):
         callback: Any = None,
         *,
         dead_letters: bool = True,
+        news: entity.Exchange | None = None,
     ) -> None:
         super().__init__(
             exchange_name=exchange,
@@ -140,6 +182,9 @@ class Requests(_Consumer):
             rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
         )
         self._dead: entity.Queue | None = None
+        self._news = news
+        self._made = False
+        self._unknown = 0
         if dead_letters:
             quorum = connection.rabbit_quorum_queue
             self._dead = dead_queue(topic, quorum=quorum)
@@ -153,9 +198,53 @@ class Requests(_Consumer):
         """
         if self._dead:
             self._dead(conn.channel).declare()
+        self._made = self._news is not None and self._consumers(conn.aside()) is None
         self.queue = self._queue()(conn.channel)
         self.queue.declare()
-        self._declared_on = conn.channel
+
+    def consume(self, conn: Any, tag: int) -> None:
+        """Consume, and tell callers if the queue is a new one."""
+        super().consume(conn, tag)
+        self._unknown = 0
+        if self._made and self._news:
+            self._news(conn.aside()).declare()
+            news = msgspec.json.encode({MADE: self.queue_name})
+            conn.post("", news, durable=False, exchange=self._news.name)
+
+    def look(self, conn: Any) -> None:
+        """See whether the queue knows us, is bound, and has where to put dead letters.
+
+        RabbitMQ tells nobody when an exchange or a binding is deleted, or a queue that
+        nobody consumes from.
+
+        :raises Deaf: it does not know us
+        """
+        channel = conn.aside()
+        try:
+            known = self._consumers(channel)
+            # One whose leader has died counts none for some seconds.
+            self._unknown = 0 if known else self._unknown + 1
+            if known is None or self._unknown > _MOST_UNKNOWN:
+                raise Deaf(f"the queue {self.queue_name} does not know its consumer")
+            for queue in filter(None, [self._queue(), self._dead]):
+                self._bind(queue(channel))
+        except amqp.ChannelError as error:
+            LOG.debug("%s could not be looked at: %s", self.queue_name, error)
+
+    def _bind(self, queue: entity.Queue) -> None:
+        try:
+            queue.queue_bind()
+        except amqp.NotFound as error:
+            LOG.warning("%s is declared again: %s", queue.name, error.reply_text)
+            queue.declare()
+
+    def _consumers(self, channel: Any) -> int | None:
+        """Return how many consume from the queue; None if there is no queue."""
+        try:
+            found = channel.queue_declare(self.queue_name, passive=True)
+        except amqp.NotFound:
+            return None
+        return int(found.consumer_count)
 
     def _queue(self) -> entity.Queue:
         return entity.Queue(
@@ -198,10 +287,17 @@ class Calls(Requests):
     """
 
     def __init__(
-        self, connection: Any, exchange: str, topic: str, callback: Any = None
+        self,
+        connection: Any,
+        exchange: str,
+        topic: str,
+        callback: Any = None,
+        news: entity.Exchange | None = None,
     ) -> None:
-        name = calls_name(topic)
-        super().__init__(connection, exchange, name, callback, dead_letters=False)
+        name, dead = calls_name(topic), False
+        super().__init__(
+            connection, exchange, name, callback, dead_letters=dead, news=news
+        )
         self.queue_arguments = {"x-expires": _KEPT}
 
 

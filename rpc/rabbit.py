@@ -15,10 +15,9 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging._drivers import base, common, impl_rabbit
 
-from networker.rpc.answers import Answers
 from networker.rpc.connection import Connection
 from networker.rpc.listener import Listener
-from networker.rpc.queues import Calls, Requests
+from networker.rpc.queues import Calls, Requests, callers_exchange
 
 #: The scheme by which stevedore finds this driver.
 SCHEME = "networker"
@@ -50,35 +49,22 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
         conf.register_opts(opts, group=_GROUP)
         several = len(url.hosts) > 1
         wanted = conf.networker.calls
-        self.transient = wanted == "transient" or (wanted == "auto" and not several)
+        late = conf.networker.delivery == "at-least-once"
+        transient = wanted == "transient" or (wanted == "auto" and not several)
+        #: Whether calls have a queue of their own, in memory.
+        self.transient = late and transient
         defaults = _DEFAULTS | {
             # A worker holds no request that it has no thread for.
             "rabbit_qos_prefetch_count": str(conf.networker.threads),
             # A reply can be lost where its call can, and is asked for again with it.
-            "rabbit_transient_quorum_queue": str(not self.transient).lower(),
+            "rabbit_transient_quorum_queue": str(late and not transient).lower(),
         }
         for name, value in defaults.items():
             found = conf.get_location(name, _GROUP)
             if found and found.location is cfg.Locations.opt_default:
                 url.query.setdefault(name, value)
-        self._waiter: Answers | None = None
         super().__init__(conf, url, **kwargs)
         self._connection_pool.connection_cls = Connection
-
-    def _get_reply_q(self) -> str:
-        """Return the queue for answers, and begin to listen to it."""
-        with self._reply_q_lock:
-            if self._waiter is None:
-                name = self._get_reply_queue_name()
-                connection = self._get_connection(common.PURPOSE_LISTEN)
-                self._waiter = Answers(name, connection, self._allowed_remote_exmods)
-                self._reply_q, self._reply_q_conn = name, connection
-            return str(self._reply_q)
-
-    @property
-    def answers(self) -> Answers | None:
-        """What takes answers, and sends calls, once the first one was made."""
-        return self._waiter
 
     def listen(
         self,
@@ -91,7 +77,9 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
         listener = Listener(self, connection)
         exchange = self._get_exchange(target)
         place = connection.connection, exchange, target.topic, listener
-        connection.declare_consumer(Requests(*place))
+        news = callers_exchange(target.topic)
+        connection.declare_consumer(Requests(*place, news=news))
         if self.transient:
-            connection.declare_consumer(Calls(*place))
+            connection.declare_consumer(Calls(*place, news))
+        connection.begin()
         return base.PollStyleListenerAdapter(listener, batch_size, batch_timeout)

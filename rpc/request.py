@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from typing import Any
 
 import amqp
@@ -13,7 +12,8 @@ import kombu.exceptions
 import oslo_messaging
 
 from networker import exceptions
-from networker.rpc.watch import Watch
+from networker.context import Context
+from networker.rpc import contract
 
 _BROKEN = (
     oslo_messaging.MessagingException,
@@ -21,30 +21,45 @@ _BROKEN = (
     amqp.AMQPError,
     OSError,
 )
+#: What oslo.messaging's server raises where it does not know what is asked for.
+_OLDER = {"UnsupportedVersion", "NoSuchMethod"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A request that somebody waits for.
+    """A request of which somebody wants to know that it was sent, or its answer.
 
+    :param context: whose deadline and operation it has
     :param method: name of the method
+    :param wire: encoded arguments
     :param topic: where it goes, for people
-    :param send: sends it within so many seconds, and returns the answer
     :param timeout: seconds for all of it
     :param end: when they are over, by the monotonic clock
-    :param version: of the interface, that a worker needs to have
-    :param watch: notices that no worker listens any more
-    :param message: returns it for :meth:`Answers.call`, if that may send it
     """
 
+    context: Context
     method: str
+    wire: dict[str, Any]
     topic: str
-    send: Callable[[float], Any]
     timeout: float
     end: float
-    version: str
-    watch: Watch | None = None
-    message: Callable[[], dict[str, Any]] | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of the interface that a worker needs to have."""
+        return contract.methods()[self.method].operation.version(self.wire)
+
+    def message(self) -> dict[str, Any]:
+        """Return it as oslo.messaging sends it, as of now."""
+        self.context.sent = time.time()
+        context = self.context.to_wire().items()
+        return {
+            "method": self.method,
+            "args": self.wire,
+            "namespace": contract.NAMESPACE,
+            "version": self.version,
+            **{f"_context_{name}": value for name, value in context},
+        }
 
     def left(self) -> float:
         """Return the seconds that are left."""
@@ -54,20 +69,41 @@ class Request:
         """Return the error that says so."""
         return exceptions.CallTimeout(text, method=self.method, timeout=self.timeout)
 
+    def unavailable(
+        self, text: str, *, refused: bool = False
+    ) -> exceptions.BusUnavailable:
+        """Return the error that says that it was not sent.
+
+        :param text: why
+        :param refused: whether the broker is there and has said so
+        """
+        return exceptions.BusUnavailable(
+            f"{self.method}: {text}", method=self.method, refused=refused
+        )
+
+    def undeliverable(self) -> exceptions.BusUnavailable:
+        """Return the error that says that there is no queue for it."""
+        return self.unavailable(f"no worker has declared {self.topic}; is one running?")
+
     def failed(self, error: BaseException) -> exceptions.NetworkException:
         """Return the interface's error for one of oslo.messaging's."""
-        method = self.method
         kind = getattr(error, "exc_type", type(error).__name__)
         if isinstance(error, oslo_messaging.MessagingTimeout):
             return self.timed_out()
         if isinstance(error, oslo_messaging.MessageUndeliverable):
-            text = f"{method}: no worker has declared {self.topic}; is one running?"
-            return exceptions.BusUnavailable(text, method=method)
-        if kind in {"UnsupportedVersion", "NoSuchMethod"}:
-            return exceptions.UnsupportedVersion(method=method, version=self.version)
+            return self.undeliverable()
         if isinstance(error, oslo_messaging.RemoteError):
-            return exceptions.WorkerError(f"{method}: {kind}: {error.value}")
-        if isinstance(error, _BROKEN):
-            text = f"{method}: the broker did not take the request: {error}"
-            return exceptions.BusUnavailable(text, method=method)
-        return exceptions.WorkerError(f"{method}: {kind}: {error}", method=method)
+            return self.refused(kind, error.value)
+        if isinstance(error, _BROKEN) and kind not in _OLDER:
+            return self.unavailable(f"the bus did not take the request: {error}")
+        return self.refused(kind, error)
+
+    def refused(self, kind: str, message: object) -> exceptions.BusError:
+        """Return the interface's error for one with which oslo.messaging's server ended.
+
+        :param kind: name of its class
+        """
+        method = self.method
+        if kind in _OLDER:
+            return exceptions.UnsupportedVersion(method=method, version=self.version)
+        return exceptions.WorkerError(f"{method}: {kind}: {message}", method=method)

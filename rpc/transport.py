@@ -13,17 +13,21 @@ from oslo_messaging.rpc import server as rpc_server
 from networker.rpc import listener, rabbit
 
 
-def url(conf: cfg.ConfigOpts) -> oslo_messaging.TransportURL:
+def url(conf: cfg.ConfigOpts, *, caller: bool = False) -> oslo_messaging.TransportURL:
     """Return the bus's URL with the driver that ``delivery`` wants.
 
     It is ``[networker] transport_url``, else ``[DEFAULT] transport_url``. A ``rabbit`` URL
     gets :class:`networker.rpc.rabbit.Driver`, others what they name.
 
+    :param caller: whether it is for a caller, for whom it makes no difference when workers
+        acknowledge
+
     :raises oslo_messaging.InvalidTransportURL: it is malformed
     """
     parsed = oslo_messaging.TransportURL.parse(conf, conf.networker.transport_url)
     scheme, plus, rest = parsed.transport.partition("+")
-    if scheme == "rabbit" and conf.networker.delivery == "at-least-once":
+    late = conf.networker.delivery == "at-least-once"
+    if scheme == "rabbit" and (caller or late):
         parsed.transport = rabbit.SCHEME + plus + rest
     return parsed
 
@@ -31,16 +35,19 @@ def url(conf: cfg.ConfigOpts) -> oslo_messaging.TransportURL:
 def open_transport(
     conf: cfg.ConfigOpts,
     opened: Callable[..., Any] = oslo_messaging.get_rpc_transport,
+    *,
+    caller: bool = False,
 ) -> Any:
     """Return oslo.messaging's transport for the bus's URL; no I/O yet.
 
     :param opened: oslo.messaging's function that makes it, for requests or notifications
+    :param caller: whether it is for a caller
     :raises ValueError: the URL is malformed or names an unknown transport
     """
     group = "networker" if conf.networker.transport_url else "DEFAULT"
     option = f"[{group}] transport_url"
     try:
-        return opened(conf, url(conf))
+        return opened(conf, url(conf, caller=caller))
     except (oslo_messaging.InvalidTransportURL, ValueError) as error:
         raise ValueError(f"{option}: {error}") from error
     except oslo_messaging.DriverLoadFailure as error:

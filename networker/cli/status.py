@@ -11,7 +11,7 @@ from cliff.show import ShowOne
 from kombu.connection import Connection
 
 from networker.cli.base import Operation
-from networker.rpc import broker
+from networker.rpc import broker, supervision
 from networker.rpc.queues import calls_name, dead_name
 from networker.rpc.telling import queue_name
 from networker.rpc.transport import open_transport
@@ -70,7 +70,7 @@ class Status(Operation, ShowOne):
         if dead:
             self._unwell.append(f"{dead} dead letters: see `networker dead list`")
         fields = {
-            "broker": broker.place(transport._driver._url),
+            "broker": supervision.place(transport._driver._url),
             "version": f"{server.get('product')} {server.get('version')}",
             "topic": topic,
             "waiting": None if waiting is None else waiting + (calls or 0),

@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any
 
+import oslo_messaging
 import pytest
 from oslo_context import context as oslo_context
 
@@ -17,13 +18,20 @@ from networker.context import Context
 from networker.drivers import base
 from networker.models import VIP, Amphora, LoadBalancer, Port
 from networker.rpc import contract
-from networker.rpc.bus import Bus
 from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.request import Request
 from networker.rpc.tokens import Tokens
+from networker.rpc.transport import open_transport, target
 from networker.testing import kit
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
+
+
+def stock(conf, version="1.0"):
+    """Return oslo.messaging's own client, for requests that networker would not make."""
+    where = target(conf, namespace=contract.NAMESPACE)
+    client = oslo_messaging.get_rpc_client(open_transport(conf), where)
+    return client.prepare(version=version, timeout=5)
 
 
 class Echo(base.NetworkDriver):
@@ -213,8 +221,7 @@ def test_a_call_ends_at_its_timeout(serve):
 def test_a_request_that_comes_too_late_is_not_started(serve):
     """A worker answers an expired request without running it."""
     _, calls, conf = serve()
-    bus = Bus(conf)
-    prepared = bus._prepare("1.0", timeout=5)
+    prepared = stock(conf)
     late = Context(deadline=time.time() - 1).to_wire()
     answer = prepared.call(late, "get_port", port_id="p")
     assert answer["error"]["kinds"][0] == "CallTimeout"
@@ -232,7 +239,7 @@ def test_a_caller_with_another_clock(serve, ahead):
         left.append(current.deadline - time.time())
 
     _, _, conf = serve(unplug_network=look)
-    prepared = Bus(conf)._prepare("1.0", timeout=5)
+    prepared = stock(conf)
     sent = time.time() + ahead
     context = Context(sent=sent, deadline=sent + 60).to_wire()
     prepared.call(context, "unplug_network", compute_id="c", network_id="n")
@@ -302,19 +309,11 @@ def test_an_observer_sees_every_call(serve):
 def test_older_workers_are_told_from_broken_ones(serve):
     """A version that the workers do not have is UnsupportedVersion, at once."""
     _, _, conf = serve()
-    bus = Bus(conf)
-
-    def newer(_left):
-        client = bus._client.prepare(version="1.99", timeout=5)
-        return client.call({}, "get_port", port_id="p")
-
-    def other(_left):
-        client = bus._client.prepare(version="1.0", timeout=5)
-        return client.call({}, "close")
-
-    for send in (newer, other):
-        with pytest.raises(exceptions.UnsupportedVersion):
-            bus._try(Request("get_port", "t", send, 5, time.monotonic() + 5, "1.99"))
+    request = Request(Context(), "get_port", {}, "t", 5, time.monotonic() + 5)
+    for version, method in (("1.99", "get_port"), ("1.0", "close")):
+        with pytest.raises(oslo_messaging.MessagingException) as refused:
+            stock(conf, version).call({}, method)
+        assert isinstance(request.failed(refused.value), exceptions.UnsupportedVersion)
 
 
 def test_only_the_interface_is_reachable(serve):

@@ -20,10 +20,9 @@ from oslo_context import context as oslo_context
 from networker import exceptions, rpc
 from networker.models import Port, UserContext
 from networker.rpc import transport
-from networker.rpc.bus import Bus
 from networker.rpc.server import Server
 from networker.testing import kit
-from tests.functional.test_bus import echo
+from tests.functional.test_bus import echo, stock
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 SECRET = "gAAAAABalice-0123456789"
@@ -235,7 +234,7 @@ def test_a_plain_token_is_not_used(configured, caplog, keys, context):
     caplog.set_level(logging.DEBUG)
     conf = configured(*keys)
     with joined(conf, conf) as (_, calls):
-        careless = Bus(conf)._prepare("1.1", timeout=20)
+        careless = stock(conf, "1.1")
         answer = careless.call({}, "get_port", port_id="p", context=context)
     assert answer["error"]["kinds"][0] == "InvalidRequest"
     assert "get_port: context:" in answer["error"]["message"]

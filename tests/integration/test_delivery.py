@@ -20,6 +20,7 @@ from networker import exceptions, rpc
 from networker.context import is_ours
 from networker.models import VIP
 from networker.rpc.server import Server
+from networker.rpc.transport import open_transport
 from networker.testing import processes
 from tests.functional.test_bus import echo
 from tests.integration.test_worker import eventually
@@ -204,11 +205,13 @@ def test_the_stock_driver_is_one_option_away(configured):
     # The exchange of the other tests is durable, which oslo's own is not.
     options = {"delivery": "at-most-once", "exchange": f"stock-{uuid.uuid4()}"}
     config = configured(networker=options)
-    with processes.serving(config) as (_, client):
-        driver = client._bus._transport._driver
-        assert type(driver).__module__ == "oslo_messaging._drivers.impl_rabbit"
-        with pytest.raises(exceptions.PortNotFound):
-            client.get_port(NOWHERE)
+    opened = open_transport(processes.configuration(config))
+    assert type(opened._driver).__module__ == "oslo_messaging._drivers.impl_rabbit"
+    with (
+        processes.serving(config) as (_, client),
+        pytest.raises(exceptions.PortNotFound),
+    ):
+        client.get_port(NOWHERE)
 
 
 def test_a_topic_changes_its_delivery(configured):

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests over RabbitMQ: each is delivered, or it is said by its deadline why not."""
+
+from __future__ import annotations
+
+import functools
+import os
+import queue
+import sys
+import threading
+import time
+import weakref
+from typing import Any
+
+import msgspec
+import tenacity
+from oslo_config import cfg
+
+from networker import exceptions
+from networker._types import known
+from networker.rpc import broker
+from networker.rpc.link import Ending, Link, Sending
+from networker.rpc.queues import calls_name
+from networker.rpc.request import Request
+from networker.rpc.supervision import Loss, place
+from networker.rpc.transport import target
+from networker.rpc.watch import Watch
+
+#: Seconds in which workers declare again a queue that was deleted.
+_REMADE = 3.0
+#: Seconds in which a queue chooses a new leader.
+_ELECTED = 5.0
+_FOR_EVER = float("inf")
+
+
+@known
+class _Failure(msgspec.Struct):
+    """What oslo.messaging's server answers where it did not get to the dispatcher."""
+
+    kind: str = msgspec.field(name="class", default="Exception")
+    message: str = ""
+
+
+class _Passing(Exception):
+    """A request failed in a way that may pass.
+
+    :param error: what to raise if it does not
+    :param patience: seconds for which to try
+    """
+
+    def __init__(self, error: exceptions.BusError, patience: float = _FOR_EVER) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.patience = patience
+
+
+class Caller:
+    """Delivers requests on one connection, which is made for the first of them.
+
+    What did not reach the broker is sent again until its time is up, if the broker was
+    reached before: then it is being restarted, and the URL is right. So is what may be
+    lost, since it is the same operation, which has its effects once.
+
+    It may be used by all threads, from a signal handler, and in forked processes, of which
+    each has a connection of its own.
+
+    :param conf: names exchange and topic
+    :param transport: oslo.messaging's, for the URL
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, transport: Any) -> None:
+        self._transport = transport
+        self._driver = transport._driver
+        self._late = conf.networker.delivery == "at-least-once"
+        self._target = target(conf)
+        topic = conf.networker.topic
+        calls = [calls_name(topic)] if self._driver.transient else []
+        # Workers that keep calls elsewhere have not declared the first.
+        self._queues = {True: [*calls, topic], False: [topic]}
+        count = functools.partial(broker.listeners, transport, topic)
+        self._new_watch = functools.partial(Watch, count, conf.networker.pool_timeout)
+        self._closed = self._served = False
+        self._left_behind: list[Link | None] = []
+        self._start_afresh()
+        forked = functools.partial(_forked, weakref.ref(self))
+        os.register_at_fork(after_in_child=forked)
+
+    def deliver(self, request: Request) -> Any:
+        """Send a request; return the answer, or None when the broker has a cast.
+
+        :raises NetworkException: there is none
+        """
+        # Most requests need no second attempt, nor what it costs to be ready for one.
+        try:
+            return self._try(request)
+        except _Passing as first:
+            return self._until_it_passes(request, first)
+
+    def close(self) -> None:
+        """End all requests that are under way, and refuse others."""
+        self._closed = True
+        with self._lock:
+            if self._link:
+                self._link.close()
+
+    def _start_afresh(self) -> None:
+        # What is shared with the parent process is neither used nor closed.
+        self._left_behind.append(getattr(self, "_link", None))
+        self._link: Link | None = None
+        self._watch: Watch = self._new_watch()
+        # A signal handler may interrupt its own thread.
+        self._lock = threading.RLock()
+
+    def _until_it_passes(self, request: Request, first: _Passing) -> Any:
+        began = time.monotonic()
+
+        def passes(error: BaseException) -> bool:
+            tried = time.monotonic() - began
+            return isinstance(error, _Passing) and tried < error.patience
+
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(passes),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
+            stop=tenacity.stop_before_delay(request.left()),
+            reraise=True,
+        )
+        try:
+            return attempts(self._try, request)
+        except _Passing as last:
+            raise last.error from first
+
+    def _try(self, request: Request) -> Any:
+        link = self._usable(request)
+        result: Any = Ending.RETURNED
+        for name in self._queues[request.context.awaited]:
+            result = self._ask(request, link, name)
+            if result is not Ending.RETURNED:
+                break
+        if isinstance(result, Loss):
+            raise self._unavailable(request, result)
+        if isinstance(result, Ending) and result is not Ending.CONFIRMED:
+            raise self._ended(request, result)
+        self._served = True
+        return None if result is Ending.CONFIRMED else _read(request, result)
+
+    def _usable(self, request: Request) -> Link:
+        """Return the connection, unless it is certain that it is of no use."""
+        if self._closed:
+            raise request.unavailable("this client is closed")
+        if sys.is_finalizing():
+            raise request.unavailable("the interpreter is ending")
+        link = self._link
+        if link is None or link.ended:
+            with self._lock:
+                if self._link is None or self._link.ended:
+                    self._link = Link(self._driver, self._target.topic)
+                link = self._link
+        state = link.supervision
+        loss = state.loss
+        if loss and (loss.refused or not state.reached):
+            raise self._unavailable(request, loss)
+        return link
+
+    def _ask(self, request: Request, link: Link, name: str) -> Any:
+        """Send a request to a queue, and return its result."""
+        awaited = request.context.awaited
+        sending = link.send(name, request.message(), confirmed=not awaited)
+        unsent = False
+        try:
+            result = self._wait(request, sending)
+        finally:
+            unsent = link.forget(sending)
+        if result is None:
+            raise self._too_late(request, link, unsent=unsent)
+        return result
+
+    def _wait(self, request: Request, sending: Sending) -> Any:
+        """Return a result; None if there is none in time."""
+        watch = self._watch if request.context.awaited else None
+        since = time.monotonic()
+        while True:
+            try:
+                left = request.left()
+                most = min(left, watch.interval) if watch else left
+                return sending.results.get(timeout=most)
+            except queue.Empty:
+                if time.monotonic() >= request.end:
+                    return None
+                if watch and watch.deserted(since):
+                    text = f"{request.method}: no worker listens to {request.topic}"
+                    raise request.timed_out(text) from None
+
+    def _ended(self, request: Request, ending: Ending) -> Exception:
+        """Return what to raise for a request that is not answered."""
+        if ending is Ending.CLOSED:
+            return request.unavailable("this client was closed")
+        if ending is Ending.RETURNED:
+            if self._served:
+                return _Passing(request.undeliverable(), _REMADE)
+            if self._late:
+                # Perhaps workers cannot start, because of what is on the broker.
+                broker.check(self._transport, self._target)
+            return request.undeliverable()
+        if ending is Ending.NACKED:
+            text = (
+                f"the broker did not take the request for {request.topic}: a policy limits "
+                "its queue, or the queue has no leader"
+            )
+            return _Passing(request.unavailable(text), _ELECTED)
+        text = f"{request.method}: the broker was restarted, and no answer came"
+        return _Passing(request.timed_out(text))
+
+    def _unavailable(self, request: Request, loss: Loss) -> exceptions.BusUnavailable:
+        what = "refused" if loss.refused else "cannot be reached"
+        text = f"the broker {self._place()} {what}: {loss.text}"
+        return request.unavailable(text, refused=loss.refused)
+
+    def _too_late(
+        self, request: Request, link: Link, *, unsent: bool
+    ) -> exceptions.BusError:
+        """Return what to raise at the deadline."""
+        loss, blocked = link.supervision.loss, link.blocked
+        why = "has not answered in time"
+        if blocked:
+            why = f"takes no messages: {blocked}"
+        elif loss:
+            why = f"cannot be reached: {loss.text}"
+        if unsent:
+            text = f"the broker {self._place()} {why}; nothing was sent"
+            return request.unavailable(text)
+        if blocked or loss:
+            return request.timed_out(
+                f"{request.method}: no answer within {request.timeout} s; the broker "
+                f"{self._place()} {why}"
+            )
+        return request.timed_out()
+
+    def _place(self) -> str:
+        return place(self._driver._url)
+
+
+def _forked(caller: weakref.ref[Caller]) -> None:
+    found = caller()
+    if found is not None:
+        found._start_afresh()
+
+
+def _read(request: Request, answer: Any) -> Any:
+    """Return the result in an answer of oslo.messaging's form.
+
+    :raises NetworkException: it holds a failure, or is no answer
+    """
+    failure = answer.get("failure")
+    if not failure:
+        return answer.get("result")
+    try:
+        found = msgspec.json.decode(failure, type=_Failure)
+    except (msgspec.MsgspecError, TypeError, UnicodeError, RecursionError) as error:
+        text = f"{request.method}: the answer cannot be read: {error}"
+        raise exceptions.WorkerError(text, method=request.method) from error
+    raise request.refused(found.kind, found.message)

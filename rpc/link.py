@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A caller's connection to RabbitMQ: requests go out on it, and answers come in.
+
+Calls are not confirmed by the broker: the answer does that. What was on the way when the
+connection, or the queue that it waited in, was lost is sent again by the caller, as the
+same operation, which has its effects once. Casts are confirmed.
+
+A broker in alarm does not say so before it gets a message, which it then neither takes nor
+refuses. So where nothing has come back for a while, a message to ourselves goes first, and
+the request when that has come. It also shows that answers would come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from oslo_messaging._drivers import common
+
+from networker.rpc.connection import Connection
+from networker.rpc.queues import MADE, Replies
+from networker.rpc.supervision import Deaf, Loss
+
+#: Seconds for which what came back from the broker shows that it takes messages.
+_FRESH = 0.25
+#: Seconds that a message to ourselves may take.
+_PATIENCE = 5.0
+#: Seconds after a refusal in which requests go out one by one, to find the one meant.
+_CAREFUL = 5.0
+#: Seconds that closing waits for the connection.
+_CLOSING = 2.0
+#: In a message to ourselves.
+_PULSE = "_pulse"
+
+
+class Ending(enum.Enum):
+    """How a request ended without an answer."""
+
+    #: The broker has it, and no answer is wanted.
+    CONFIRMED = enum.auto()
+    #: It, or its answer, may be lost.
+    LOST = enum.auto()
+    #: There is no such queue.
+    RETURNED = enum.auto()
+    #: The broker has refused to keep it.
+    NACKED = enum.auto()
+    #: The client was closed.
+    CLOSED = enum.auto()
+
+
+@dataclasses.dataclass(eq=False)
+class Sending:
+    """A request on its way.
+
+    :param id: names this attempt, in the answer too
+    :param topic: the name of the queue where it goes
+    :param confirmed: whether it ends when the broker has it; it has no answer
+    :param results: gets its :class:`Ending`, its answer, or the :class:`Loss` that it met
+    """
+
+    id: str
+    topic: str
+    body: bytes
+    confirmed: bool
+    results: queue.SimpleQueue[Any] = dataclasses.field(
+        default_factory=queue.SimpleQueue
+    )
+
+
+class Link:
+    """One connection for all requests of a client, with a thread that serves it.
+
+    :param driver: the messaging driver, with the configuration
+    :param topic: that workers listen on
+    """
+
+    def __init__(self, driver: Any, topic: str) -> None:
+        self._name: str = driver._get_reply_queue_name()
+        self._numbers = itertools.count()
+        self._sendings: dict[str, Sending] = {}
+        #: Those that are not sent: who takes one out of it decides about it.
+        self._unsent: dict[str, Sending] = {}
+        self._held: list[Sending] = []
+        self._sure: Any = None
+        self._order = itertools.count(1)
+        self._unconfirmed: dict[int, Sending] = {}
+        self._proven = self._pulsed = self._refused = 0.0
+        self._pulse = 0
+        self._suspect: Sending | None = None
+        self._closing = threading.Event()
+        self._connection = Connection(
+            driver.conf, driver._url, common.PURPOSE_LISTEN, retry=None
+        )
+        self.supervision = self._connection.supervision
+        self._connection.renewed = self._renewed
+        self._connection.lost = self._lost
+        self._connection.looks = lambda: bool(self._sendings)
+        self._connection.declare_consumer(
+            Replies(self._connection, self._name, topic, self._arrived)
+        )
+        self._thread = threading.Thread(target=self._serve, name="link", daemon=True)
+        self._thread.start()
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the broker takes no messages, in its own words; None while it does."""
+        return self._connection.blocked
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no requests any more."""
+        return self._closing.is_set()
+
+    def send(
+        self, topic: str, message: Mapping[str, Any], *, confirmed: bool
+    ) -> Sending:
+        """Begin to send a request; :meth:`forget` it in the end.
+
+        :param topic: the name of the queue
+        :param message: as oslo.messaging's, without what says where the answer goes
+        :param confirmed: for one without an answer
+        """
+        name = f"{self._name}.{next(self._numbers)}"
+        where = (
+            {"_unique_id": name}
+            if confirmed
+            else {"_msg_id": name, "_reply_q": self._name}
+        )
+        body = msgspec.json.encode({**message, **where})
+        sending = Sending(name, topic, body, confirmed)
+        self._unsent[name] = self._sendings[name] = sending
+        if self._closing.is_set():
+            sending.results.put(Ending.CLOSED)
+        self._connection.do(lambda: self._offer(sending))
+        return sending
+
+    def forget(self, sending: Sending) -> bool:
+        """Take no answer to it, and tell whether it was never sent; then it will not be."""
+        self._sendings.pop(sending.id, None)
+        return self._unsent.pop(sending.id, None) is not None
+
+    def close(self) -> None:
+        """End all requests, and the connection."""
+        self._end_all(Ending.CLOSED)
+        self._connection.stop_consuming()
+        if threading.current_thread() is not self._thread:
+            # While the broker does not answer it is left behind.
+            self._thread.join(_CLOSING)
+
+    def _serve(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._connection.consume()
+        finally:
+            # If it is a mistake of ours that ends it, the next request has a new one.
+            self._end_all(Ending.LOST)
+            self._connection.close()
+
+    def _end_all(self, result: Ending) -> None:
+        self._closing.set()
+        for sending in list(self._sendings.values()):
+            sending.results.put(result)
+
+    def _offer(self, sending: Sending) -> None:
+        """Send a request if it is known that the broker takes it, else when it is."""
+        if time.monotonic() - self._proven < _FRESH and not self._held:
+            self._post(sending)
+        else:
+            self._held.append(sending)
+            self._prove()
+
+    def _prove(self) -> None:
+        """Send a message to ourselves, unless one is on its way."""
+        if self._pulse:
+            return
+        self._pulse = next(self._numbers) + 1
+        self._pulsed = time.monotonic()
+        body = msgspec.json.encode({_PULSE: self._pulse})
+        self._connection.post(self._name, body, durable=False)
+        self._connection.postpone(_PATIENCE, self._missed)
+
+    def _missed(self) -> None:
+        """Connect anew if a message to ourselves has not come for too long."""
+        if self._pulse:
+            since = max(self._pulsed, self._connection.flowing_since)
+            left = _PATIENCE - (time.monotonic() - since)
+            if left <= 0:
+                raise Deaf(f"nothing comes from the queue {self._name}")
+            self._connection.postpone(left, self._missed)
+
+    def _post(self, sending: Sending) -> None:
+        if self._unsent.pop(sending.id, None) is None:
+            return
+        channel = None
+        if sending.confirmed:
+            self._unconfirmed[next(self._order)] = sending
+            channel = self._sure
+        self._connection.post(
+            sending.topic,
+            sending.body,
+            durable=sending.topic != self._connection.calls,
+            mandatory=True,
+            channel=channel,
+        )
+        if time.monotonic() - self._refused < _CAREFUL:
+            self._suspect, self._proven = sending, 0.0
+
+    def _flush(self) -> None:
+        """Send what was held; one by one where the broker has just refused one."""
+        while self._held and time.monotonic() - self._proven < _FRESH:
+            self._post(self._held.pop(0))
+        if self._held:
+            self._prove()
+
+    def _arrived(self, message: Any) -> None:
+        """Give an answer to who waits for it."""
+        if _PULSE in message:
+            if message[_PULSE] == self._pulse:
+                self._pulse = 0
+                self._proven = time.monotonic()
+                self._suspect = None
+                self._flush()
+        elif MADE in message:
+            self._end_sent(Ending.LOST)
+        else:
+            self._proven = time.monotonic()
+            self._end(message.get("_msg_id"), message)
+
+    def _renewed(self, channel: Any) -> None:
+        """Be told what becomes of requests that are sent from now on."""
+        self._sure = channel.connection.channel()
+        self._sure.confirm_select()
+        self._sure.events["basic_ack"].add(self._acknowledged)
+        self._sure.events["basic_nack"].add(self._nacked)
+        for each in (channel, self._sure):
+            each.events["basic_return"] = {self._returned}
+        self._order, self._unconfirmed = itertools.count(1), {}
+        self._pulse, self._proven = 0, 0.0
+        self._flush()
+
+    def _lost(self, loss: Loss, subscribed: bool) -> None:
+        """End what may be lost with the connection, so that it is sent again.
+
+        Where the broker has closed it because of a request, it is not known which one was
+        meant. So afterwards they go out one by one, and who is refused again is told.
+        """
+        suspect, self._suspect = self._suspect, None
+        if loss.said and subscribed:
+            self._refused = time.monotonic()
+        hopeless = not subscribed and (loss.refused or not self.supervision.reached)
+        for sending in list(self._sendings.values()):
+            if sending is suspect and loss.said:
+                sending.results.put(dataclasses.replace(loss, refused=True))
+            elif sending.id not in self._unsent:
+                sending.results.put(Ending.LOST)
+            elif hopeless:
+                sending.results.put(loss)
+
+    def _end_sent(self, result: object) -> None:
+        for sending in list(self._sendings.values()):
+            if sending.id not in self._unsent:
+                sending.results.put(result)
+
+    def _end(self, name: object, result: object) -> None:
+        sending = self._sendings.get(name) if isinstance(name, str) else None
+        if sending:
+            sending.results.put(result)
+
+    def _acknowledged(self, number: int, multiple: bool) -> None:
+        self._proven = time.monotonic()
+        self._confirmed(number, Ending.CONFIRMED, multiple=multiple)
+
+    def _nacked(self, number: int, multiple: bool) -> None:
+        self._confirmed(number, Ending.NACKED, multiple=multiple)
+
+    def _confirmed(self, number: int, result: Ending, *, multiple: bool) -> None:
+        numbers = [number]
+        if multiple:
+            numbers = [other for other in self._unconfirmed if other <= number]
+        for other in numbers:
+            sending = self._unconfirmed.pop(other, None)
+            if sending:
+                sending.results.put(result)
+
+    def _returned(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:
+        found = msgspec.json.decode(message.body, type=dict[str, Any])
+        self._end(found.get("_msg_id") or found.get("_unique_id"), Ending.RETURNED)
