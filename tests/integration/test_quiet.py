@@ -247,7 +247,8 @@ def test_access_is_refused_for_a_while(broker, tmp_path):
         # Two processes, which lose it and are refused.
         assert 1 <= len(site.told(mark, "ACCESS_REFUSED")) <= 6
         permit(".*")
-        site.serves(SOON)
+        until(lambda: not told(), "the end of it", SOON, every=0.05)
+        site.serves()
     broker.control("delete_user", user)
 
 
