@@ -7,7 +7,16 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.chaos import broker, cpu, kills, lifecycles, poison, stopped, twins
+from tests.chaos import (
+    broker,
+    cpu,
+    kills,
+    lifecycles,
+    poison,
+    quiet,
+    stopped,
+    twins,
+)
 from tests.chaos.bench import Setup
 from tests.chaos.results import Result
 
@@ -66,6 +75,12 @@ ALL = {
                 "callers": 16,
                 "masters": 2,
             },
+        ),
+        Experiment(
+            "quiet",
+            quiet.quiet,
+            "the broker does all but die: 0 lost, doubled, late; all serve 2 s afterwards",
+            {"rounds": 1, "callers": 8, "within": 15.0},
         ),
         Experiment(
             "rolling",

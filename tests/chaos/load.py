@@ -70,6 +70,17 @@ class Load:
         self._lock = threading.Lock()
         self._next = 0
         self._stop = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Begin no operation while the context lasts."""
+        self._going.clear()
+        try:
+            yield
+        finally:
+            self._going.set()
 
     @contextlib.contextmanager
     def running(self, at_least: int = 0) -> Iterator[None]:
@@ -105,6 +116,7 @@ class Load:
     def _caller(self, number: int, at_least: int) -> None:
         rng = random.Random(f"{self.seed}-{number}")
         while (taken := self._take(at_least)) is not None:
+            self._going.wait()
             sent = self._send(taken)
             with self._lock:
                 self.sent.append(sent)
