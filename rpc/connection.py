@@ -114,19 +114,14 @@ class Connection(Publishing):
         """
         if self._consume_loop_stopped:
             return
-        try:
-            if not self.subscribed:
-                self._subscribe()
-            self._serve()
-        except BROKEN as error:
-            self._lose(error)
+        if self.subscribed:
+            self._attempt(self._serve)
+        else:
+            self._attempt(self._subscribe)
 
     def begin(self) -> None:
         """Try to subscribe for the first time; :meth:`consume` tries again."""
-        try:
-            self._subscribe()
-        except BROKEN as error:
-            self._lose(error)
+        self._attempt(self._subscribe)
 
     def do(self, task: Task) -> None:
         """Have something done in the thread that consumes, soon.
@@ -147,10 +142,7 @@ class Connection(Publishing):
     def process(self) -> None:
         """Do what there is to do, if there is a subscription."""
         if self.subscribed:
-            try:
-                self._process()
-            except BROKEN as error:
-                self._lose(error)
+            self._attempt(self._process)
 
     def drain(self) -> bool:
         """Do one round without subscribing again; tell whether there was a subscription.
@@ -158,10 +150,7 @@ class Connection(Publishing):
         For what has been delivered and is not finished when no more is wanted.
         """
         if self.subscribed:
-            try:
-                self._serve()
-            except BROKEN as error:
-                self._lose(error)
+            self._attempt(self._serve)
         return self.subscribed
 
     def wake(self) -> None:
@@ -189,6 +178,17 @@ class Connection(Publishing):
         super().close()
         self._woken.close()
         self._waker.close()
+
+    def _attempt(self, action: Task) -> None:
+        """Do something with the connection, which is over if that fails."""
+        lost: BaseException | None = None
+        try:
+            action()
+        except BROKEN as error:
+            lost = error
+        # Not within the exception, which the log would tell as well.
+        if lost is not None:
+            self._lose(lost)
 
     def _serve(self) -> None:
         """Do one round on the connection.

@@ -23,8 +23,12 @@ from tests.chaos.results import Result
 _WHILE = 3.0
 #: Seconds until somebody is taken for deaf.
 _DEAF = 60.0
-#: Errors with which a broker closes a channel, or a connection.
-_CLOSES = ("precondition_failed", "not_found", "access_refused", "internal_error")
+#: What makes a broker close a channel, as if the client had asked for it, by its error.
+_CLOSES = {
+    "PRECONDITION_FAILED": "{'basic.ack', 99999, false}",
+    "NOT_FOUND": "{'queue.declare', 0, <<\"nobody's\">>, true, false, false, false, false, []}",
+    "ACCESS_REFUSED": "{'exchange.delete', 0, <<\"amq.direct\">>, false, false}",
+}
 _JUNK = (b"", b"{", b"null", b"[" * 5000, b'{"_msg_id": 5}', b'{"_reply_q": [1]}')
 
 
@@ -68,9 +72,15 @@ class _Broker:
             with self.connection.channel() as channel:
                 channel.exchange_delete(name)
 
-    def close(self, kind: str) -> None:
-        """Close all channels that consume, or the connection, with an error."""
-        error = f'rabbit_misc:amqp_error({kind}, "by hand", [], none)'
+    def close_channels(self, method: str) -> None:
+        """Close all channels, for the error of a method."""
+        self.bench.node.control(
+            "eval", f"[rabbit_channel:do(C, {method}) || C <- rabbit_channel:list()]."
+        )
+
+    def close_connections(self) -> None:
+        """Close all connections with INTERNAL_ERROR."""
+        error = 'rabbit_misc:amqp_error(internal_error, "by hand", [], none)'
         readers = "rabbit_networking:connections()"
         self.bench.node.control(
             "eval", f"[P ! {{channel_exit, 1, {error}}} || P <- {readers}]."
@@ -167,8 +177,8 @@ def quiet(
 def _turns() -> list[tuple[str, Callable[[_Broker], None]]]:
     """Return what is done in a round, by name."""
 
-    def closing(kind: str) -> Callable[[_Broker], None]:
-        return lambda broker: broker.close(kind)
+    def closing(method: str) -> Callable[[_Broker], None]:
+        return lambda broker: broker.close_channels(method)
 
     return [
         ("deleting the calls' queue", _Broker.delete_calls),
@@ -176,7 +186,8 @@ def _turns() -> list[tuple[str, Callable[[_Broker], None]]]:
         ("deleting the dead letters' queue", _Broker.delete_dead),
         ("deleting the answers' queue", _Broker.delete_replies),
         ("deleting exchanges", _Broker.delete_exchanges),
-        *((f"closing with {kind.upper()}", closing(kind)) for kind in _CLOSES),
+        *((f"closing with {kind}", closing(how)) for kind, how in _CLOSES.items()),
+        ("closing with INTERNAL_ERROR", _Broker.close_connections),
         ("an alarm", _Broker.block),
         ("refusing all", _Broker.refuse),
         ("refusing casts", _Broker.nack),
