@@ -8,15 +8,18 @@ whatever state the others are in.
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 
 import amqp
 import kombu.exceptions
 import oslo_messaging
+from amqp import spec
 from oslo_messaging._drivers import common, impl_rabbit
 
 from networker import exceptions
 from networker.rpc import rabbit
+from networker.rpc.publishing import hear_of_alarms
 from networker.rpc.queues import Calls, Requests
 from networker.rpc.supervision import place
 
@@ -97,6 +100,39 @@ def check(
             if late and transport._driver.transient:
                 calls = Calls(found, target.exchange, target.topic)
                 calls.check(found.connection)
+
+
+class _Alarm(Exception):
+    """The broker takes no messages; the text is its own."""
+
+
+def alarm(
+    transport: oslo_messaging.RPCTransport, timeout: float = PATIENCE
+) -> str | None:
+    """Return why the broker takes no messages, in its own words; None if it does.
+
+    It says so only to who publishes, so this sends an empty message to nobody.
+
+    :raises BusUnavailable: the broker cannot be asked
+    """
+    with look(transport, timeout) as found:
+        connection, channel = found.connection.connection, found.connection.channel()
+        hear_of_alarms(connection, _raise, lambda: None)
+        nobody = (0, "", f"reply_{uuid.uuid4().hex}", False, False)
+        try:
+            message = amqp.basic_message.Message(b"")
+            channel.send_method(spec.Basic.Publish, "Bssbb", nobody, message)
+            channel.basic_qos(0, 1, False)  # answered when the message was taken
+        except _Alarm as told:
+            # It would not be answered when it is told good-bye.
+            connection.collect()
+            found.connection._connection = None
+            return str(told)
+    return None
+
+
+def _raise(reason: str) -> None:
+    raise _Alarm(reason)
 
 
 def listeners(

@@ -34,7 +34,7 @@ import amqp
 from amqp import spec
 from oslo_messaging._drivers import common
 
-from networker.rpc.publishing import BROKEN, FRAME, Publishing
+from networker.rpc.publishing import BROKEN, FRAME, Publishing, hear_of_alarms
 from networker.rpc.supervision import Closed, Loss, Supervision, place
 
 LOG = logging.getLogger(__name__)
@@ -238,11 +238,7 @@ class Connection(Publishing):
             else:
                 break
         self.connection._connection = found
-        # py-amqp would not read the reason.
-        blocked = {spec.Connection.Blocked: spec.method(spec.Connection.Blocked, "s")}
-        found._METHODS = found._METHODS | blocked
-        found._callbacks[spec.Connection.Blocked] = self._block
-        found._callbacks[spec.Connection.Unblocked] = self._unblock
+        hear_of_alarms(found, self._block, self._unblock)
 
     def _lose(self, error: BaseException) -> None:
         """Close a connection that is no use any more, and pause before the next one."""

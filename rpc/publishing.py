@@ -178,3 +178,17 @@ class Publishing(impl_rabbit.Connection):  # type: ignore[misc]
         super()._set_current_channel(new_channel)
         if new_channel is not None and new_channel is not before:
             self._wire.take(new_channel.connection.transport)
+
+
+def hear_of_alarms(
+    connection: Any, blocked: Callable[[str], None], unblocked: Callable[[], None]
+) -> None:
+    """Be told when the broker takes no messages on a connection, and when it does again.
+
+    :param connection: py-amqp's
+    :param blocked: called with the broker's own words, which py-amqp does not read
+    """
+    method = spec.Connection.Blocked
+    connection._METHODS = connection._METHODS | {method: spec.method(method, "s")}
+    connection._callbacks[method] = blocked
+    connection._callbacks[spec.Connection.Unblocked] = unblocked
