@@ -118,6 +118,18 @@ class _Broker:
                     body, routing_key=queue, content_type="application/json"
                 )
 
+    def whole(self) -> bool:
+        """Tell whether there is everything that nobody consumes from."""
+        topic = self.bench.topic
+        with self.connection.channel() as channel:
+            try:
+                channel.exchange_declare(topic, "topic", passive=True)
+                channel.exchange_declare(f"{topic}.dead", "direct", passive=True)
+                channel.queue_declare(f"{topic}.dead", passive=True)
+            except amqp.NotFound:
+                return False
+        return True
+
     def consumers(self) -> int:
         """Return how many consume from the queues of the topic."""
         count = 0
@@ -206,7 +218,11 @@ def _turn(
     with Connection(url) as connection:
         broker = _Broker(bench, load, connection)
         until(
-            lambda: broker.consumers() == consumers and load.first_after(ended),
+            lambda: (
+                broker.consumers() == consumers
+                and broker.whole()
+                and load.first_after(ended)
+            ),
             "everything to be as before",
             _DEAF,
             every=0.02,
