@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from typing import Self
 
 import tenacity
@@ -41,18 +42,30 @@ class Node:
     """A RabbitMQ node, started when it is made; a context manager that ends it.
 
     :param timeout: seconds until it has to listen
+    :param name: of the node, before the ``@``
+    :param beside: a node with whose name server and cookie this one starts, so that the
+        two can form a cluster; None for its own
+    :param plugins: to be enabled; ``rabbitmq_management`` listens on `management_port`
     :raises RuntimeError: it did not start; the message has the end of its log
     """
 
-    def __init__(self, timeout: float = 60.0) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        timeout: float = 60.0,
+        *,
+        name: str = "networker",
+        beside: Node | None = None,
+        plugins: Sequence[str] = (),
+    ) -> None:
+        self.name = f"{name}@localhost"
+        self.port, self.management_port = free_port(), free_port()
+        self.suspended = False
+        self._plugins = plugins
         self._dir = pathlib.Path(tempfile.mkdtemp(prefix="networker-rabbit-"))
-        self._epmd_port, self._dist_port = free_port(), free_port()
-        self._epmd = subprocess.Popen(
-            ["epmd", "-port", str(self._epmd_port), "-address", _HOST],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._home = beside._home if beside else self._dir
+        self._epmd_port = beside._epmd_port if beside else free_port()
+        self._dist_port = free_port()
+        self._epmd = None if beside else _name_server(self._epmd_port)
         self._server: subprocess.Popen[bytes] | None = None
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self.close)
@@ -105,10 +118,24 @@ class Node:
         if self._server:
             if how == signal.SIGKILL:
                 self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._server.pid, how)
+            self._signal(how)
             self._server.wait()
         self._server = None
+
+    def suspend(self) -> None:
+        """Let the broker's processes stand still, with all connections open."""
+        self._signal(signal.SIGSTOP)
+        self.suspended = True
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal(signal.SIGCONT)
+        self.suspended = False
+
+    def _signal(self, how: signal.Signals) -> None:
+        if self._server:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._server.pid, how)
 
     def control(self, *arguments: str) -> str:
         """Run ``rabbitmqctl`` on it and return what it prints."""
@@ -124,9 +151,11 @@ class Node:
 
     def close(self) -> None:
         """End the broker and its name server, and remove its directory."""
+        self.resume()
         self.stop()
-        self._epmd.terminate()
-        self._epmd.wait()
+        if self._epmd:
+            self._epmd.terminate()
+            self._epmd.wait()
         shutil.rmtree(self._dir, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -144,24 +173,37 @@ class Node:
                 raise ConnectionError("the broker is not ready")
 
     def _environment(self) -> dict[str, str]:
-        for name in ("enabled_plugins", "conf.env"):
-            (self._dir / name).write_text("[]." if name == "enabled_plugins" else "")
+        plugins, management = ", ".join(self._plugins), ""
+        if "rabbitmq_management" in self._plugins:
+            where = f"ip = {_HOST}", f"port = {self.management_port}"
+            management = "\n".join(f"management.tcp.{one}" for one in where)
+        files = {"enabled_plugins": f"[{plugins}].", "conf.env": ""}
+        for name, content in {**files, "rabbit.conf": management + "\n"}.items():
+            (self._dir / name).write_text(content)
         loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         return {
             "PATH": os.environ["PATH"],
-            "HOME": str(self._dir),
+            "HOME": str(self._home),
             "LANG": "C.UTF-8",
             "ERL_EPMD_ADDRESS": _HOST,
             "ERL_EPMD_PORT": str(self._epmd_port),
             "RABBITMQ_CONF_ENV_FILE": str(self._dir / "conf.env"),
-            "RABBITMQ_CONFIG_FILE": str(self._dir / "none"),
+            "RABBITMQ_CONFIG_FILE": str(self._dir / "rabbit.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._dir / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self._dir / "data"),
             "RABBITMQ_LOG_BASE": str(self._dir / "log"),
-            "RABBITMQ_NODENAME": "networker@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": _HOST,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": loopback,
             "RABBITMQ_CTL_ERL_ARGS": loopback,
         }
+
+
+def _name_server(port: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["epmd", "-port", str(port), "-address", _HOST],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
