@@ -17,7 +17,8 @@ help:
 	@echo "make demo        a load balancer's life on a sandbox network, in a minute"
 	@echo "make test        everything that needs only this machine"
 	@echo "make test-cloud  the contract suite on the cloud that OS_CLOUD names"
-	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices"
+	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices,"
+	@echo "                 ONLY=\"kill cluster\" for some of it"
 	@echo "make bench       what a call costs, beside stock oslo.messaging, nameko, Celery, ...;"
 	@echo "                 with OS_CLOUD what operations cost, beside Octavia's own driver"
 	@echo "make test-octavia the driver for Octavia, with Octavia and its tests; BASELINE=1 for"
@@ -65,7 +66,7 @@ test-cloud: $(VENV)/.develop rabbitmq
 	$(PYTEST) -m cloud
 
 chaos: $(VENV)/.develop rabbitmq
-	$(BIN)/python -m tests.chaos --seed $(SEED)
+	$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
 # What networker is compared with has an environment of its own.
 $(VENV)/.bench: $(VENV)/.develop tests/bench/peers.txt

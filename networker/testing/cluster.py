@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
+from concurrent import futures
 from typing import Self
 
 from networker.testing.rabbitmq import Node
@@ -22,12 +24,14 @@ class Cluster:
         self.nodes: list[Node] = []
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self.close)
-            for number in range(size):
-                first = self.nodes[0] if self.nodes else None
-                name = f"node{number}"
-                self.nodes.append(Node(name=name, beside=first, plugins=plugins))
-                if first:
-                    self._join(self.nodes[-1], first)
+            first = Node(name="node0", plugins=plugins)
+            self.nodes.append(first)
+            with futures.ThreadPoolExecutor(size) as pool:
+                start = functools.partial(Node, beside=first, plugins=plugins)
+                started = [pool.submit(start, name=f"node{n}") for n in range(1, size)]
+            self.nodes += [each.result() for each in started]
+            for node in self.nodes[1:]:
+                self._join(node, first)
             on_failure.pop_all()
 
     @property
@@ -60,6 +64,17 @@ class Cluster:
                 if name == queue and f"<{node.name}." in rest:
                     return node
         raise LookupError(f"the queue {queue!r} has no leader")
+
+    def connected(self, pid: int) -> list[Node]:
+        """Return the nodes that a process's connections of oslo.messaging end at."""
+        columns = "pid", "user_provided_name"
+        listed = self.control("list_connections", *columns).splitlines()
+        ours = [line for line in listed if f":{pid}:" in line]
+        return [
+            node
+            for node in self.nodes
+            if any(f"<{node.name}." in line for line in ours)
+        ]
 
     def close(self) -> None:
         """End all nodes, and remove what they had on disk."""

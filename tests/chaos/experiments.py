@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.chaos import (
     broker,
+    clusters,
     cpu,
     kills,
     lifecycles,
@@ -62,6 +63,20 @@ ALL = {
             broker.restart,
             "the broker is killed: 0 lost, doubled; first success < 1 s after it opens",
             {"restarts": 1, "callers": 16, "masters": 2, "between": 30, "within": 10.0},
+        ),
+        Experiment(
+            "cluster",
+            clusters.cluster,
+            "nodes of a cluster killed, and stopped for 30 s: 0 errors, lost, doubled",
+            {
+                "names": ("one",),
+                "victims": ("leader",),
+                "callers": 8,
+                "masters": 2,
+                "between": 30,
+                "down_for": 2.0,
+                "stop_for": 3.0,
+            },
         ),
         Experiment(
             "cut",

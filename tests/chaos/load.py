@@ -104,6 +104,12 @@ class Load:
             ends = [s.ended for s in self.sent if s.awaited and s.error is None]
         return min((end - moment for end in ends if end > moment), default=None)
 
+    def slowest(self, began: float, ended: float) -> float:
+        """Return the seconds of the slowest call that ended between two moments."""
+        with self._lock:
+            calls = [s for s in self.sent if s.awaited and began < s.ended <= ended]
+        return max((call.ended - call.began for call in calls), default=0.0)
+
     def more(self, count: int) -> None:
         """Wait until so many more operations have succeeded."""
         wanted = self._succeeded() + count

@@ -8,6 +8,7 @@ Python packages of that name are clients of it.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import socket
 import struct
@@ -23,13 +24,14 @@ _PATIENCE = 10.0
 
 
 class TcpProxy:
-    """Passes connections on to a port of this machine, as long as it is told to.
+    """Passes connections on to ports of this machine, as long as it is told to.
 
-    :param upstream: the port that connections are passed on to
+    :param upstreams: the ports that connections are passed on to, to each in turn; one
+        that refuses a connection is passed over, as a load balancer does
     """
 
-    def __init__(self, upstream: int) -> None:
-        self._upstream = upstream
+    def __init__(self, *upstreams: int) -> None:
+        self._upstreams = collections.deque(upstreams)
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
         self._rate: float | None = None
@@ -93,9 +95,8 @@ class TcpProxy:
     ) -> None:
         self._open.add(writer)
         await self._flowing.wait()
-        try:
-            there = await asyncio.open_connection(_HOST, self._upstream)
-        except OSError:
+        there = await self._connect()
+        if there is None:
             self._reset(writer)
             return
         self._open.add(there[1])
@@ -105,6 +106,16 @@ class TcpProxy:
             )
         self._reset(writer)
         self._reset(there[1])
+
+    async def _connect(
+        self,
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in self._upstreams:
+            port = self._upstreams[0]
+            self._upstreams.rotate(-1)
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection(_HOST, port)
+        return None
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
