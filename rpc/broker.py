@@ -20,7 +20,7 @@ from oslo_messaging._drivers import common, impl_rabbit
 from networker import exceptions
 from networker.rpc import rabbit
 from networker.rpc.publishing import hear_of_alarms
-from networker.rpc.queues import Calls, Requests
+from networker.rpc.queues import Requests
 from networker.rpc.supervision import place
 
 #: Seconds that a look at each host may take.
@@ -97,9 +97,6 @@ def check(
             late = isinstance(transport._driver, rabbit.Driver)
             queue = Requests(found, target.exchange, target.topic, dead_letters=late)
             queue.check(found.connection)
-            if late and transport._driver.transient:
-                calls = Calls(found, target.exchange, target.topic)
-                calls.check(found.connection)
 
 
 class _Alarm(Exception):

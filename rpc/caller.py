@@ -20,7 +20,6 @@ from networker import exceptions
 from networker._types import known
 from networker.rpc import broker
 from networker.rpc.link import Ending, Link, Sending
-from networker.rpc.queues import calls_name
 from networker.rpc.request import Request
 from networker.rpc.supervision import Loss, place
 from networker.rpc.transport import target
@@ -74,9 +73,7 @@ class Caller:
         self._late = conf.networker.delivery == "at-least-once"
         self._target = target(conf)
         topic = conf.networker.topic
-        calls = [calls_name(topic)] if self._driver.transient else []
-        # Workers that keep calls elsewhere have not declared the first.
-        self._queues = {True: [*calls, topic], False: [topic]}
+        self._topic = topic
         count = functools.partial(broker.listeners, transport, topic)
         self._new_watch = functools.partial(Watch, count, conf.networker.pool_timeout)
         self._closed = self._served = False
@@ -132,7 +129,11 @@ class Caller:
     def _try(self, request: Request) -> Any:
         link = self._usable(request)
         result: Any = Ending.RETURNED
-        for name in self._queues[request.context.awaited]:
+        names = [self._topic]
+        if request.context.awaited and link.nearness and link.nearness.usable:
+            # Workers that keep calls elsewhere have not declared it.
+            names = [link.nearness.queue_name, self._topic]
+        for name in names:
             result = self._ask(request, link, name)
             if result is not Ending.RETURNED:
                 break

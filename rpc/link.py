@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 from oslo_messaging._drivers import common
 
+from networker.rpc.calls import Nearness
 from networker.rpc.connection import Connection
 from networker.rpc.queues import MADE, Replies
 from networker.rpc.supervision import Deaf, Loss
@@ -105,6 +106,11 @@ class Link:
         self._connection.declare_consumer(
             Replies(self._connection, self._name, topic, self._arrived)
         )
+        #: Whether calls may go to their queue in memory; None if they have none.
+        self.nearness: Nearness | None = None
+        if driver.transient:
+            self.nearness = Nearness(topic, anywhere=driver.anywhere)
+            self._connection.declare_consumer(self.nearness)
         self._thread = threading.Thread(target=self._serve, name="link", daemon=True)
         self._thread.start()
 
@@ -228,6 +234,8 @@ class Link:
                 self._suspect = None
                 self._flush()
         elif MADE in message:
+            if self.nearness:
+                self.nearness.forget()
             self._end_sent(Ending.LOST)
         else:
             self._proven = time.monotonic()

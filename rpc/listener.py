@@ -21,6 +21,7 @@ import msgspec
 from oslo_messaging._drivers import amqpdriver, common
 from oslo_messaging.rpc import server as rpc_server
 
+from networker.rpc.calls import Calls
 from networker.rpc.connection import Connection
 
 LOG = logging.getLogger(__name__)
@@ -166,6 +167,9 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         self._unconfirmed: dict[int, Any] = {}
         self._sent = itertools.count(1)
         self._dropped = itertools.count(1)
+        #: The subscription to the queue for calls in memory, if there is one.
+        self.place: Calls | None = None
+        self._sure: Any = None
         self._connection.renewed = self._renewed
         self._connection.looks = lambda: True
 
@@ -190,11 +194,12 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
     def _renewed(self, channel: Any) -> None:
         """Be told what becomes of what is posted from now on."""
         self._unconfirmed, self._sent = {}, itertools.count(1)
-        channel.events["basic_return"] = {self._returned}
-        if not self.driver.transient:
-            channel.confirm_select()
-            channel.events["basic_ack"].add(self._confirmed)
-            channel.events["basic_nack"].add(self._refused)
+        self._sure = channel.connection.channel()
+        self._sure.confirm_select()
+        self._sure.events["basic_ack"].add(self._confirmed)
+        self._sure.events["basic_nack"].add(self._refused)
+        for each in (channel, self._sure):
+            each.events["basic_return"] = {self._returned}
 
     def exchange(self, request: Any, queue: str, body: bytes, *, durable: bool) -> None:
         """Put a message on a queue, and let the broker forget a request.
@@ -202,17 +207,30 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         :param request: as kombu has it
         :param durable: whether the message is to outlive the broker
         """
-        number = self._post(queue, body, durable=durable)
-        if self.driver.transient:
+        if self._is_near(request):
+            self._post(queue, body, durable=durable)
             request.ack()
         else:
             # Nodes of a cluster could keep the second and lose the first.
-            self._unconfirmed[number] = request
+            self._post(queue, body, durable=durable, channel=self._sure)
+            self._unconfirmed[next(self._sent)] = request
 
-    def _post(self, queue: str, body: bytes, *, durable: bool) -> int:
-        """Put a message on a queue; return the number by which it is confirmed."""
-        self._connection.post(queue, body, durable=durable, mandatory=True)
-        return next(self._sent)
+    def _is_near(self, request: Any) -> bool:
+        """Tell whether what loses a message also ends the connection of its caller."""
+        called = request.delivery_info["routing_key"] == self.calls
+        return (
+            self.place is not None
+            and called
+            and (self.driver.anywhere or self.place.is_here)
+        )
+
+    def _post(
+        self, queue: str, body: bytes, *, durable: bool, channel: Any = None
+    ) -> None:
+        """Put a message on a queue, on the channel that consumes or another one."""
+        self._connection.post(
+            queue, body, durable=durable, mandatory=True, channel=channel
+        )
 
     def _returned(self, _error: Any, _exchange: str, queue: str, message: Any) -> None:
         """Post again what there was no queue for, which may be about to be made again."""

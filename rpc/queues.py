@@ -19,9 +19,6 @@ from networker.rpc.supervision import Deaf
 
 LOG = logging.getLogger(__name__)
 
-#: Milliseconds for which the queue of calls is kept when no worker listens, so that calls
-#: do not wait on it that nobody will ever take.
-_KEPT = 600_000
 #: A delivery limit that means none, which RabbitMQ 4 would take for one of 20.
 NO_LIMIT = 1_000_000
 #: How often in a row, once a second, a queue may know no consumer though there is ours.
@@ -277,28 +274,6 @@ class Requests(Consumer):
                         break
                     except amqp.PreconditionFailed as error:
                         raise _mismatch(error, connection.virtual_host) from error
-
-
-class Calls(Requests):
-    """The queue for a topic's calls, in the memory of one node.
-
-    The queue itself is durable, since RabbitMQ 4 knows no other shared one; its messages
-    are not.
-    """
-
-    def __init__(
-        self,
-        connection: Any,
-        exchange: str,
-        topic: str,
-        callback: Any = None,
-        news: entity.Exchange | None = None,
-    ) -> None:
-        name, dead = calls_name(topic), False
-        super().__init__(
-            connection, exchange, name, callback, dead_letters=dead, news=news
-        )
-        self.queue_arguments = {"x-expires": _KEPT}
 
 
 def _dead_letters(name: str, *, quorum: bool) -> dict[str, str]:

@@ -15,9 +15,10 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging._drivers import base, common, impl_rabbit
 
+from networker.rpc.calls import Calls
 from networker.rpc.connection import Connection
 from networker.rpc.listener import Listener
-from networker.rpc.queues import Calls, Requests, callers_exchange
+from networker.rpc.queues import Requests, callers_exchange
 
 #: The scheme by which stevedore finds this driver.
 SCHEME = "networker"
@@ -53,6 +54,8 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
         transient = wanted == "transient" or (wanted == "auto" and not several)
         #: Whether calls have a queue of their own, in memory.
         self.transient = late and transient
+        #: Whether it is used wherever it is, and not only on one's own node.
+        self.anywhere = wanted == "transient"
         defaults = _DEFAULTS | {
             # A worker holds no request that it has no thread for.
             "rabbit_qos_prefetch_count": str(conf.networker.threads),
@@ -80,6 +83,7 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
         news = callers_exchange(target.topic)
         connection.declare_consumer(Requests(*place, news=news))
         if self.transient:
-            connection.declare_consumer(Calls(*place, news))
+            listener.place = Calls(*place, news)
+            connection.declare_consumer(listener.place)
         connection.begin()
         return base.PollStyleListenerAdapter(listener, batch_size, batch_timeout)

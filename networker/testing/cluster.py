@@ -67,7 +67,7 @@ class Cluster:
 
     def connected(self, pid: int) -> list[Node]:
         """Return the nodes that a process's connections of oslo.messaging end at."""
-        columns = "pid", "user_provided_name"
+        columns = "pid", "client_properties"
         listed = self.control("list_connections", *columns).splitlines()
         ours = [line for line in listed if f":{pid}:" in line]
         return [

@@ -62,8 +62,8 @@ class Node:
         self.suspended = False
         self._plugins = plugins
         self._dir = pathlib.Path(tempfile.mkdtemp(prefix="networker-rabbit-"))
-        self._home = beside._home if beside else self._dir
-        self._epmd_port = beside._epmd_port if beside else free_port()
+        self._home: pathlib.Path = beside._home if beside else self._dir
+        self._epmd_port: int = beside._epmd_port if beside else free_port()
         self._dist_port = free_port()
         self._epmd = None if beside else _name_server(self._epmd_port)
         self._server: subprocess.Popen[bytes] | None = None

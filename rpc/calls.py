@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue for calls in memory, and whether a caller may rely on it.
+
+It is on one node. When that node of a cluster is lost, so are the calls in it, and callers
+that are connected to other nodes would not notice. So callers use it only where it is on
+the node that they are connected to, and the durable queue of the topic else: then whatever
+loses their calls ends their connection too, and they send the calls again. On a single node
+that makes no difference.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import amqp
+from kombu import entity
+
+from networker.rpc.queues import Requests, calls_name
+from networker.rpc.topology import arguments, node_of
+
+LOG = logging.getLogger(__name__)
+
+#: Milliseconds for which the queue is kept when no worker listens, so that calls do not
+#: wait on it that nobody will ever take.
+_KEPT = 600_000
+#: Seconds for which a queue is left alone whose node does not answer.
+_ALONE = 30.0
+
+
+class _Place:
+    """Finds out where the queue is, without asking the queue, whose node may hang.
+
+    :param name: of the queue
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def exists(self, channel: Any) -> bool:
+        """Tell whether there is one, on a node that is not known to be lost."""
+        try:
+            channel.queue_declare(self._name, passive=True, nowait=True)
+            channel.basic_qos(0, 0, False)  # errors come before the answer to it
+        except amqp.NotFound:
+            return False
+        return True
+
+    def is_here(self, channel: Any, node: str | None) -> bool:
+        """Declare the queue on this node, and tell whether it is there now.
+
+        :param node: the name of this node
+        :raises NotFound: it is on a node that is lost
+        """
+        if node is None:
+            return False
+        marked = {"x-expires": _KEPT} | arguments(node, channel)
+        options = {"durable": True, "auto_delete": False, "arguments": marked}
+        try:
+            channel.queue_declare(self._name, nowait=True, **options)
+            channel.basic_qos(0, 0, False)
+        except amqp.PreconditionFailed:
+            return False  # it is elsewhere, or left over from another configuration
+        return True
+
+
+class Calls(Requests):
+    """A worker's subscription to the queue, wherever it is.
+
+    The queue itself is durable, since RabbitMQ 4 knows no other shared one; its messages
+    are not. As long as its node is lost or hangs, there is no subscription.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        exchange: str,
+        topic: str,
+        callback: Any = None,
+        news: entity.Exchange | None = None,
+    ) -> None:
+        super().__init__(
+            connection,
+            exchange,
+            calls_name(topic),
+            callback,
+            dead_letters=False,
+            news=news,
+        )
+        self._place = _Place(calls_name(topic))
+        self._tag = 0
+        self._asked = self._alone_until = 0.0
+        self._subscribed = False
+        #: Whether the queue is on the node that one is connected to.
+        self.is_here = False
+
+    def declare(self, conn: Any) -> None:
+        """Declare the queue on this node if it is nowhere."""
+        self.is_here = self._subscribed = self._made = False
+        self.queue = self._queue()(conn.channel)
+        if time.monotonic() < self._alone_until:
+            return
+        channel = conn.aside()
+        self._alone_until = time.monotonic() + _ALONE
+        existed = self._place.exists(channel)
+        try:
+            self.is_here = self._place.is_here(channel, node_of(channel))
+            self._subscribed = self.is_here or self._place.exists(channel)
+        except amqp.NotFound as error:
+            self._subscribed = False
+            LOG.debug("calls wait on the topic's own queue: %s", error.reply_text)
+        self._made = not existed and self._subscribed and self._news is not None
+        self._alone_until = 0.0
+
+    def consume(self, conn: Any, tag: int) -> None:
+        """Consume, if there is a queue."""
+        self._tag = tag
+        if self._subscribed:
+            self._alone_until = time.monotonic() + _ALONE
+            super().consume(conn, tag)
+            self._alone_until = 0.0
+
+    def look(self, conn: Any) -> None:
+        """See whether the queue is there again; the broker tells when it is gone."""
+        if not self._subscribed:
+            self.declare(conn)
+            self.consume(conn, self._tag)
+
+    def check(self, connection: Any) -> None:
+        """Do nothing: whatever the queue is like, calls find another one."""
+
+
+class Nearness:
+    """Whether a caller finds the queue on the node that it is connected to.
+
+    :param topic: of the calls
+    :param anywhere: to do with it wherever it is
+    """
+
+    def __init__(self, topic: str, *, anywhere: bool) -> None:
+        self.queue_name = calls_name(topic)
+        self._place = _Place(calls_name(topic))
+        self._anywhere = anywhere
+        self._node: str | None = None
+        self._is_here = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls may go there."""
+        return self._anywhere or self._is_here
+
+    def forget(self) -> None:
+        """Use it no more until :meth:`look` has found it again."""
+        self._is_here = False
+
+    def declare(self, conn: Any) -> None:
+        """Find out on a new connection."""
+        if not self._anywhere:
+            self._node = node_of(conn.aside())
+            self._look(conn.aside())
+
+    def consume(self, conn: Any, tag: int) -> None:
+        """Consume nothing."""
+
+    def look(self, conn: Any) -> None:
+        """Find out again if it was not there."""
+        if not self.usable:
+            self._look(conn.aside())
+
+    def _look(self, channel: Any) -> None:
+        try:
+            there = self._place.exists(channel)
+            self._is_here = there and self._place.is_here(channel, self._node)
+        except (amqp.NotFound, amqp.AccessRefused) as error:
+            LOG.debug("calls use the topic's own queue: %s", error.reply_text)
