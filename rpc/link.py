@@ -62,6 +62,7 @@ class Sending:
 
     :param id: names this attempt, in the answer too
     :param topic: the name of the queue where it goes
+    :param replies: the name of the queue where its answer is to go
     :param confirmed: whether it ends when the broker has it; it has no answer
     :param results: gets its :class:`Ending`, its answer, or the :class:`Loss` that it met
     """
@@ -69,6 +70,7 @@ class Sending:
     id: str
     topic: str
     body: bytes
+    replies: str
     confirmed: bool
     results: queue.SimpleQueue[Any] = dataclasses.field(
         default_factory=queue.SimpleQueue
@@ -83,6 +85,7 @@ class Link:
     """
 
     def __init__(self, driver: Any, topic: str) -> None:
+        self._driver = driver
         self._name: str = driver._get_reply_queue_name()
         self._numbers = itertools.count()
         self._sendings: dict[str, Sending] = {}
@@ -103,9 +106,8 @@ class Link:
         self._connection.renewed = self._renewed
         self._connection.lost = self._lost
         self._connection.looks = lambda: bool(self._sendings)
-        self._connection.declare_consumer(
-            Replies(self._connection, self._name, topic, self._arrived)
-        )
+        self._replies = Replies(self._connection, self._name, topic, self._arrived)
+        self._connection.declare_consumer(self._replies)
         #: Whether calls may go to their queue in memory; None if they have none.
         self.nearness: Nearness | None = None
         if driver.transient:
@@ -133,14 +135,15 @@ class Link:
         :param message: as oslo.messaging's, without what says where the answer goes
         :param confirmed: for one without an answer
         """
-        name = f"{self._name}.{next(self._numbers)}"
+        replies = self._name
+        name = f"{replies}.{next(self._numbers)}"
         where = (
             {"_unique_id": name}
             if confirmed
-            else {"_msg_id": name, "_reply_q": self._name}
+            else {"_msg_id": name, "_reply_q": replies}
         )
         body = msgspec.json.encode({**message, **where})
-        sending = Sending(name, topic, body, confirmed)
+        sending = Sending(name, topic, body, replies, confirmed)
         self._unsent[name] = self._sendings[name] = sending
         if self._closing.is_set():
             sending.results.put(Ending.CLOSED)
@@ -204,6 +207,9 @@ class Link:
     def _post(self, sending: Sending) -> None:
         if self._unsent.pop(sending.id, None) is None:
             return
+        if sending.replies != self._name:
+            before, now = map(_reply_to, (sending.replies, self._name))
+            sending.body = sending.body.replace(before, now)
         channel = None
         if sending.confirmed:
             self._unconfirmed[next(self._order)] = sending
@@ -259,6 +265,8 @@ class Link:
         Where the broker has closed it because of a request, it is not known which one was
         meant. So afterwards they go out one by one, and who is refused again is told.
         """
+        if self._replies.is_lost:
+            self._rename()
         suspect, self._suspect = self._suspect, None
         if loss.said and subscribed:
             self._refused = time.monotonic()
@@ -270,6 +278,11 @@ class Link:
                 sending.results.put(Ending.LOST)
             elif hopeless:
                 sending.results.put(loss)
+
+    def _rename(self) -> None:
+        """Take another queue for answers."""
+        self._name = self._driver._get_reply_queue_name()
+        self._replies.rename(self._name)
 
     def _end_sent(self, result: object) -> None:
         for sending in list(self._sendings.values()):
@@ -300,3 +313,8 @@ class Link:
     def _returned(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:
         found = msgspec.json.decode(message.body, type=dict[str, Any])
         self._end(found.get("_msg_id") or found.get("_unique_id"), Ending.RETURNED)
+
+
+def _reply_to(name: str) -> bytes:
+    """Return how a body says where its answer goes."""
+    return msgspec.json.encode({"_reply_q": name})[1:-1]

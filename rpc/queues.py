@@ -123,6 +123,12 @@ class Replies(Consumer):
             rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
         )
         self._news = callers_exchange(topic)
+        #: Whether it is on a node of a cluster that is lost; then another one is needed.
+        self.is_lost = False
+
+    def rename(self, name: str) -> None:
+        """Let the next connection have another queue."""
+        self.queue_name, self.is_lost = name, False
 
     def declare(self, conn: Any) -> None:
         """Declare the queue, and let it have what workers tell all callers."""
@@ -133,7 +139,11 @@ class Replies(Consumer):
             no_ack=True,
         )
         self.queue = queue(conn.channel)
-        self.queue.queue_declare()
+        try:
+            self.queue.queue_declare()
+        except amqp.NotFound:
+            self.is_lost = True
+            raise
         self._news(conn.channel).declare()
         self.queue.bind_to(self._news)
 
