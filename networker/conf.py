@@ -52,6 +52,14 @@ networker_opts = [
         "Octavia, that has a bus of its own besides.",
     ),
     cfg.StrOpt(
+        "management_url",
+        secret=True,
+        help="RabbitMQ's management interface, as http://USER:PASSWORD@HOST:15672, with a "
+        "user that has the tag `management` and sees the virtual host. Where it is given, "
+        "`networker config check`, `networker status` and the start of a worker say "
+        "which policies of the broker break a promise.",
+    ),
+    cfg.StrOpt(
         "topic",
         default="networker",
         help="The topic that workers listen on. Callers and workers must agree on it.",
@@ -91,9 +99,12 @@ networker_opts = [
         choices=[
             (
                 "auto",
-                "transient where transport_url names one host, durable for several",
+                "transient for one host in transport_url, on its own node; else durable",
             ),
-            ("transient", "in memory: sent again when the broker was restarted"),
+            (
+                "transient",
+                "in memory, on whichever node: sent again when the broker was restarted",
+            ),
             ("durable", "like casts: also when one node of a cluster is lost"),
         ],
         help="How requests wait whose callers wait for the answer. A call need not outlive "

@@ -27,6 +27,7 @@ from oslo_service.backend.base import ServiceBase
 from networker import conf as options
 from networker import drivers, exceptions
 from networker.context import Context
+from networker.rpc import policies
 from networker.rpc.server import Server
 
 LOG = logging.getLogger(__name__)
@@ -166,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         conf = configure(sys.argv[1:] if arguments is None else arguments)
         check(conf).close()
+        policies.warn(conf)
     except Refused as error:
         print(f"networker-worker: {error}", file=sys.stderr)
         sys.exit(error.code)

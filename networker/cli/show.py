@@ -12,6 +12,7 @@ from networker import drivers, service
 from networker.cli.base import Operation, table
 from networker.drivers.sandbox import SandboxError
 from networker.drivers.sandbox.driver import SandboxDriver
+from networker.rpc import policies
 from networker.service import Refused
 
 
@@ -26,9 +27,11 @@ class DriverList(Operation, Lister):
 class ConfigCheck(Operation):
     """Find out whether workers could serve with the configuration.
 
-    Loads the driver, asks the cloud something and connects to the broker. The exit code
-    is 0 if all is well, 2 if the configuration has to be mended, and 3 if the broker or
-    the cloud cannot be reached just now.
+    Loads the driver, asks the cloud something and connects to the broker. Policies of the
+    broker that break a promise are shown, if [networker] management_url is given.
+
+    The exit code is 0 if workers could serve, 2 if the configuration has to be mended, and
+    3 if the broker or the cloud cannot be reached just now.
     """
 
     def take_action(self, _: argparse.Namespace) -> None:
@@ -40,6 +43,8 @@ class ConfigCheck(Operation):
             f"bus: topic {conf.networker.topic} on exchange {conf.networker.exchange}: "
             "reachable\n"
         )
+        for line in policies.complaints(conf):
+            self.app.stderr.write(f"networker: warning: {line}\n")
 
 
 _KINDS = (

@@ -11,7 +11,7 @@ from cliff.show import ShowOne
 from kombu.connection import Connection
 
 from networker.cli.base import Operation
-from networker.rpc import broker, supervision
+from networker.rpc import broker, policies, rabbit, supervision
 from networker.rpc.queues import calls_name, dead_name
 from networker.rpc.telling import queue_name
 from networker.rpc.transport import open_transport
@@ -25,8 +25,12 @@ class Status(Operation, ShowOne):
     listen, `dead` the requests that nobody could serve (see `networker dead list`), and
     `outcomes` those of casts that no controller has taken yet, if workers publish them.
 
-    The exit code is 0 if all is well, 1 if no worker listens or there are dead letters,
-    2 if the configuration has to be mended, and 3 if the broker cannot be reached.
+    Where [networker] management_url is given, policies of the broker that break a promise
+    are shown too.
+
+    The exit code is 0 if all is well, 1 if no worker listens, there are dead letters, their
+    queue is missing, or a policy breaks a promise, 2 if the configuration has to be mended,
+    and 3 if the broker cannot be reached.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -55,7 +59,7 @@ class Status(Operation, ShowOne):
             raise Refused(
                 "transport_url: only RabbitMQ can be asked, and this one is in memory"
             )
-        topic = conf.networker.topic
+        topic, driver = conf.networker.topic, transport._driver
         with broker.look(transport) as found:
             connection = found.connection
             waiting, workers = _queue(connection, topic)
@@ -69,8 +73,14 @@ class Status(Operation, ShowOne):
             )
         if dead:
             self._unwell.append(f"{dead} dead letters: see `networker dead list`")
+        if waiting is not None and dead is None and isinstance(driver, rabbit.Driver):
+            self._unwell.append(
+                f"the queue {dead_name(topic)} is missing: nothing can be put aside until "
+                "a worker has declared it again"
+            )
+        self._unwell += policies.complaints(conf)
         fields = {
-            "broker": supervision.place(transport._driver._url),
+            "broker": supervision.place(driver._url),
             "version": f"{server.get('product')} {server.get('version')}",
             "topic": topic,
             "waiting": None if waiting is None else waiting + (calls or 0),

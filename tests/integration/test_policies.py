@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies on a real broker, as its management interface tells of them."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import tenacity
+
+from networker.rpc import policies
+from networker.testing import processes, rabbitmq
+
+HARMFUL = '{"message-ttl": 600000, "expires": 3600000}'
+
+
+@pytest.fixture(scope="module")
+def managed(broker) -> Iterator[rabbitmq.Node]:
+    """A node with the management interface."""
+    with rabbitmq.Node(plugins=["rabbitmq_management"]) as node:
+        yield node
+
+
+def management(node, login="guest:guest"):
+    """Return the URL of a node's management interface."""
+    return f"http://{login}@127.0.0.1:{node.management_port}"
+
+
+@pytest.fixture
+def virtual_host(managed) -> Iterator[str]:
+    """Make a virtual host with a name that has to be quoted."""
+    name = f"net/{uuid.uuid4().hex[:8]}"
+    managed.control("add_vhost", name)
+    managed.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+    yield name
+    managed.control("delete_vhost", name)
+
+
+@pytest.fixture
+def settings(managed, virtual_host, tmp_path):
+    """Return what a worker on the virtual host is configured with."""
+    url = managed.url_of(virtual_host.replace("/", "%2F"))
+    return {
+        "DEFAULT": {"transport_url": url},
+        "networker": {
+            "driver": "sandbox",
+            "workers": 1,
+            "threads": 1,
+            "management_url": management(managed),
+        },
+        "sandbox": {"database": tmp_path / "sandbox.sqlite"},
+    }
+
+
+@pytest.fixture
+def config(settings, tmp_path):
+    """Write the configuration."""
+    return processes.write(tmp_path / "networker.conf", settings)
+
+
+def complaints(config):
+    """Read the configuration, and ask."""
+    return policies.complaints(processes.configuration(config))
+
+
+def set_policy(node, virtual_host, definition, pattern="^networker"):
+    """Set a policy for queues."""
+    where = ("-p", virtual_host, "--apply-to", "queues")
+    node.control("set_policy", *where, "ttl", pattern, definition)
+
+
+def test_queues_that_are_not_declared_yet_are_judged_by_the_patterns(
+    managed, virtual_host, config
+):
+    assert complaints(config) == []
+    set_policy(managed, virtual_host, HARMFUL, "^networker$")
+    operators = ("-p", virtual_host, "few", "^networker.calls$", '{"max-length": 9}')
+    managed.control("set_operator_policy", *operators)
+    lines = complaints(config)
+    assert [line.partition(":")[0] for line in lines] == [
+        "policy 'ttl' sets message-ttl = 600000 on networker",
+        "policy 'ttl' sets expires = 3600000 on networker",
+        "operator policy 'few' sets max-length = 9 on networker.calls",
+    ]
+
+
+def test_the_broker_itself_says_what_holds_for_a_queue(managed, virtual_host, config):
+    # Python cannot read this pattern, which is PCRE's.
+    set_policy(managed, virtual_host, HARMFUL, "^(?|networker|other)$")
+    with processes.serving(config):
+
+        @tenacity.retry(
+            retry=tenacity.retry_if_result(lambda lines: not lines),
+            stop=tenacity.stop_after_delay(30),
+            wait=tenacity.wait_fixed(0.5),
+        )
+        def told():
+            return complaints(config)
+
+        (first, _second) = told()
+    assert first.startswith("policy 'ttl' sets ")
+
+
+def test_status_and_check_say_it_and_workers_log_it(managed, virtual_host, config, run):
+    set_policy(managed, virtual_host, HARMFUL)
+    with processes.serving(config) as (workers, _):
+        code, _, said = run("config", "check")
+        assert code == 0
+        assert said.count("networker: warning: policy 'ttl' sets ") == 4
+        code, _, said = run("status")
+        assert code == 1
+        assert said.count("networker: policy 'ttl' sets ") == 4
+        assert workers.log.count("WARNING") >= 4
+        assert "sets message-ttl = 600000 on networker.dead: " in workers.log
+
+
+def test_status_says_when_nothing_can_be_put_aside(managed, virtual_host, config, run):
+    with processes.serving(config):
+        assert run("status")[0] == 0
+    # Workers that listen declare it again by themselves.
+    managed.control("delete_queue", "-p", virtual_host, "networker.dead")
+    code, _, said = run("status")
+    assert code == 1
+    assert "the queue networker.dead is missing" in said
+
+
+@pytest.mark.parametrize(
+    ("login", "why"),
+    [
+        ("guest:wrong", "user or password are wrong"),
+        ("guest:gu%65st", None),
+        ("other:other", "the tag management"),
+    ],
+)
+def test_a_refusal_is_an_error_of_the_check_and_a_warning_of_the_worker(
+    managed, settings, tmp_path, run, login, why
+):
+    settings["networker"]["management_url"] = management(managed, login)
+    config = processes.write(tmp_path / "networker.conf", settings)
+    code, _, said = run("config", "check")
+    if why is None:
+        assert (code, said) == (0, "")
+        return
+    assert code == 2
+    assert "[networker] management_url" in said
+    assert why in said
+    assert login.partition(":")[2] not in said
+    with processes.serving(config) as (workers, _):
+        assert why in workers.log
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("http://guest:guest@127.0.0.1:{port}", 3),
+        ("127.0.0.1:15672", 2),
+        ("http://127.0.0.1:15672", 2),
+    ],
+)
+def test_an_interface_that_is_not_there_keeps_no_worker_from_serving(
+    settings, tmp_path, run, caplog, address, code
+):
+    url = address.format(port=rabbitmq.free_port())
+    settings["networker"]["management_url"] = url
+    config = processes.write(tmp_path / "networker.conf", settings)
+    found, _, said = run("config", "check")
+    assert found == code
+    assert "[networker] management_url" in said
+    with caplog.at_level(logging.WARNING):
+        policies.warn(processes.configuration(config))
+    (record,) = caplog.records
+    assert "[networker] management_url" in record.getMessage()
+
+
+def test_without_the_option_nobody_is_asked(settings, tmp_path):
+    del settings["networker"]["management_url"]
+    config = processes.write(tmp_path / "networker.conf", settings)
+    assert complaints(config) == []
