@@ -129,7 +129,7 @@ def judge(plan: Plan, queue: str, settings: Mapping[str, Setting]) -> list[str]:
     shown = "reply_*" if queue == REPLIES else queue
     overflow = settings.get("overflow", Setting("drop-head", "")).value
     lines = []
-    for key, setting in settings.items():
+    for key, setting in sorted(settings.items()):
         if not isinstance(setting.value, (int, float)):
             continue
         harm = _harm(plan, queue, key, setting.value, refuses=overflow != "drop-head")

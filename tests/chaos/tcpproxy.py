@@ -110,7 +110,7 @@ class TcpProxy:
     async def _connect(
         self,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for _ in self._upstreams:
+        for _ in range(len(self._upstreams)):
             port = self._upstreams[0]
             self._upstreams.rotate(-1)
             with contextlib.suppress(OSError):

@@ -80,8 +80,8 @@ def test_queues_that_are_not_declared_yet_are_judged_by_the_patterns(
     managed.control("set_operator_policy", *operators)
     lines = complaints(config)
     assert [line.partition(":")[0] for line in lines] == [
-        "policy 'ttl' sets message-ttl = 600000 on networker",
         "policy 'ttl' sets expires = 3600000 on networker",
+        "policy 'ttl' sets message-ttl = 600000 on networker",
         "operator policy 'few' sets max-length = 9 on networker.calls",
     ]
 
