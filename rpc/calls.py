@@ -90,7 +90,7 @@ class Calls(Requests):
         )
         self._place = _Place(calls_name(topic))
         self._tag = 0
-        self._asked = self._alone_until = 0.0
+        self._alone_until = 0.0
         self._subscribed = False
         #: Whether the queue is on the node that one is connected to.
         self.is_here = False
@@ -102,24 +102,25 @@ class Calls(Requests):
         if time.monotonic() < self._alone_until:
             return
         channel = conn.aside()
-        self._alone_until = time.monotonic() + _ALONE
         existed = self._place.exists(channel)
         try:
             self.is_here = self._place.is_here(channel, node_of(channel))
             self._subscribed = self.is_here or self._place.exists(channel)
         except amqp.NotFound as error:
-            self._subscribed = False
             LOG.debug("calls wait on the topic's own queue: %s", error.reply_text)
         self._made = not existed and self._subscribed and self._news is not None
-        self._alone_until = 0.0
 
     def consume(self, conn: Any, tag: int) -> None:
         """Consume, if there is a queue."""
         self._tag = tag
-        if self._subscribed:
-            self._alone_until = time.monotonic() + _ALONE
+        if not self._subscribed:
+            return
+        try:
             super().consume(conn, tag)
-            self._alone_until = 0.0
+        except TimeoutError:
+            # Its node hangs. The next connection is of use without it.
+            self._alone_until = time.monotonic() + _ALONE
+            raise
 
     def look(self, conn: Any) -> None:
         """See whether the queue is there again; the broker tells when it is gone."""
