@@ -135,9 +135,14 @@ class Calls(Requests):
 class Nearness:
     """Whether a caller finds the queue on the node that it is connected to.
 
+    For its connection it is a consumer that consumes nothing.
+
     :param topic: of the calls
     :param anywhere: to do with it wherever it is
     """
+
+    #: What oslo.messaging asks every consumer when it closes the connection.
+    type = "direct"
 
     def __init__(self, topic: str, *, anywhere: bool) -> None:
         self.queue_name = calls_name(topic)

@@ -21,6 +21,8 @@ from networker.testing import processes
 from networker.testing.rabbitmq import Node
 from tests.functional.test_bus import echo
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @contextlib.contextmanager
 def opened(node: Node) -> Iterator[Any]:
