@@ -9,7 +9,9 @@ from typing import Any
 import amqp
 from cliff.show import ShowOne
 from kombu.connection import Connection
+from oslo_config import cfg
 
+from networker import exceptions
 from networker.cli.base import Operation
 from networker.rpc import broker, policies, rabbit, supervision
 from networker.rpc.queues import calls_name, dead_name
@@ -67,18 +69,9 @@ class Status(Operation, ShowOne):
             dead, _none = _queue(connection, dead_name(topic))
             told, _none = _queue(connection, queue_name(conf))
             server = connection.connection.server_properties
-        if not workers:
-            self._unwell.append(
-                f"no worker listens to {conf.networker.exchange}/{topic}"
-            )
-        if dead:
-            self._unwell.append(f"{dead} dead letters: see `networker dead list`")
-        if waiting is not None and dead is None and isinstance(driver, rabbit.Driver):
-            self._unwell.append(
-                f"the queue {dead_name(topic)} is missing: nothing can be put aside until "
-                "a worker has declared it again"
-            )
-        self._unwell += policies.complaints(conf)
+        self._judge(
+            conf, waiting, workers, dead, late=isinstance(driver, rabbit.Driver)
+        )
         fields = {
             "broker": supervision.place(driver._url),
             "version": f"{server.get('product')} {server.get('version')}",
@@ -89,6 +82,33 @@ class Status(Operation, ShowOne):
             "outcomes": told,
         }
         return list(fields), list(fields.values())
+
+    def _judge(
+        self,
+        conf: cfg.ConfigOpts,
+        waiting: int | None,
+        workers: int | None,
+        dead: int | None,
+        *,
+        late: bool,
+    ) -> None:
+        """Note what is not well; counts are None for a queue that is not there."""
+        topic = conf.networker.topic
+        if not workers:
+            self._unwell.append(
+                f"no worker listens to {conf.networker.exchange}/{topic}"
+            )
+        if dead:
+            self._unwell.append(f"{dead} dead letters: see `networker dead list`")
+        if late and dead is None and waiting is not None:
+            self._unwell.append(
+                f"the queue {dead_name(topic)} is missing: nothing can be put aside until "
+                "a worker has declared it again"
+            )
+        try:
+            self._unwell += policies.complaints(conf)
+        except exceptions.BusUnavailable as error:
+            self._unwell.append(str(error))
 
 
 def _queue(connection: Connection, name: str) -> tuple[int | None, int | None]:

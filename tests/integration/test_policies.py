@@ -186,6 +186,8 @@ def test_an_interface_that_is_not_there_keeps_no_worker_from_serving(
     found, _, said = run("config", "check")
     assert found == code
     assert "[networker] management_url" in said
+    found, _, said = run("status")
+    assert (found, "[networker] management_url" in said) == (1, True)
     with caplog.at_level(logging.WARNING):
         policies.warn(processes.configuration(config))
     said = [r.getMessage() for r in caplog.records if r.name == policies.__name__]
