@@ -17,6 +17,9 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log
 
+#: Bytes of a message that RabbitMQ 4 takes unless it is told otherwise.
+MAX_MESSAGE_SIZE = 16 * 2**20
+
 NETWORKER = cfg.OptGroup(
     "networker", title="The service", help="Workers, and how callers reach them."
 )
@@ -110,6 +113,15 @@ networker_opts = [
         help="How requests wait whose callers wait for the answer. A call need not outlive "
         "the broker, since its caller sends it again, so it need not be written to disk. "
         "Casts are always durable.",
+    ),
+    cfg.IntOpt(
+        "max_message_size",
+        default=MAX_MESSAGE_SIZE,
+        min=2**16,
+        help="Bytes that a message may have. Larger requests and answers are refused by "
+        "whoever would send them, with an error for whoever waits, and larger messages "
+        "that come nevertheless are not read. It must not be more than the broker's own "
+        "max_message_size, which closes what sends more; callers and workers should agree.",
     ),
     cfg.FloatOpt(
         "pool_timeout",

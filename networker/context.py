@@ -15,6 +15,10 @@ from networker import exceptions
 
 #: Seconds within which the broker does not give up a worker that does not move.
 _SURE = 5.0
+#: Characters of an id that another service may have to keep.
+_LONGEST = 255
+#: Seconds that are no time of anybody's.
+_FAR = 1e12
 
 
 class Context(oslo_context.RequestContext):
@@ -67,8 +71,8 @@ class Context(oslo_context.RequestContext):
         data = data if isinstance(data, dict) else {}
         texts = ("operation_id", "request_id", "global_request_id")
         times = ("deadline", "sent")
-        known = {k: data[k] for k in texts if isinstance(data.get(k), str)}
-        known |= {k: data[k] for k in times if isinstance(data.get(k), (int, float))}
+        known = {k: data[k] for k in texts if is_id(data.get(k))}
+        known |= {k: data[k] for k in times if _is_time(data.get(k))}
         return cls(awaited=data.get("awaited") is not False, **known)
 
     def to_wire(self) -> dict[str, Any]:
@@ -112,6 +116,20 @@ class Context(oslo_context.RequestContext):
         if self.deadline is not None and self.sent is not None:
             given = self.deadline - self.sent
             self.deadline = min(self.deadline, time.time() + given)
+
+
+def is_id(value: object) -> bool:
+    """Tell whether something can stand for an id in logs and in HTTP headers."""
+    if not isinstance(value, str):
+        return False
+    return 0 < len(value) <= _LONGEST and value.isascii() and value.isprintable()
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether something can be seconds since the epoch."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -_FAR <= value <= _FAR
 
 
 @contextlib.contextmanager

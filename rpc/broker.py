@@ -19,6 +19,7 @@ from oslo_messaging._drivers import common, impl_rabbit
 
 from networker import exceptions
 from networker.rpc import rabbit
+from networker.rpc.frames import frame_handler
 from networker.rpc.publishing import hear_of_alarms
 from networker.rpc.queues import Requests
 from networker.rpc.supervision import place
@@ -35,7 +36,7 @@ class Look(impl_rabbit.Connection):  # type: ignore[misc]
         timeout = self.max_retries
         self.connection.connect_timeout = timeout
         limits = {"read_timeout": timeout, "write_timeout": timeout}
-        self.connection.transport_options |= limits
+        self.connection.transport_options |= limits | {"frame_handler": frame_handler}
         hosts = self.connection.alt or [None]
         for host in hosts:
             try:

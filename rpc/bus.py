@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 from networker import exceptions
 from networker.context import Context
-from networker.rpc import rabbit
+from networker.rpc import rabbit, sizes
 from networker.rpc.caller import Caller
 from networker.rpc.plain import Plain
 from networker.rpc.request import Request
@@ -34,6 +34,7 @@ class Bus:
         on_rabbit = isinstance(self._transport._driver, rabbit.Driver)
         deliverer = Caller if on_rabbit else Plain
         self._delivery: Caller | Plain = deliverer(conf, self._transport)
+        self._most = conf.networker.max_message_size
         self._closed = False
 
     def call(
@@ -44,6 +45,7 @@ class Bus:
         :param context: gets the deadline
         :param wire: encoded arguments
         :param timeout: seconds for all of it
+        :raises InvalidRequest: it is too large
         :raises BusError: there was none
         """
         context.deadline = time.time() + timeout
@@ -54,6 +56,7 @@ class Bus:
     ) -> None:
         """Hand a request to the broker; `timeout` bounds that, not the execution.
 
+        :raises InvalidRequest: it is too large
         :raises BusError: the broker has not confirmed it
         """
         context.awaited = False
@@ -68,6 +71,7 @@ class Bus:
     def _deliver(
         self, context: Context, method: str, wire: dict[str, Any], timeout: float
     ) -> Any:
+        sizes.check_request(method, [wire, context.to_wire()], self._most)
         if self._closed:
             text = f"{method}: this client is closed"
             raise exceptions.BusUnavailable(text, method=method)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import tenacity
@@ -20,6 +20,7 @@ from networker import exceptions
 from networker._types import known
 from networker.rpc import broker
 from networker.rpc.link import Ending, Link, Sending
+from networker.rpc.oneline import one_line
 from networker.rpc.request import Request
 from networker.rpc.supervision import Loss, place
 from networker.rpc.transport import target
@@ -34,10 +35,19 @@ _FOR_EVER = float("inf")
 
 @known
 class _Failure(msgspec.Struct):
-    """What oslo.messaging's server answers where it did not get to the dispatcher."""
+    """What oslo.messaging says of an exception of a worker."""
 
-    kind: str = msgspec.field(name="class", default="Exception")
+    kind: str = msgspec.field(name="class")
     message: str = ""
+
+
+@known
+class _Reply(msgspec.Struct):
+    """What oslo.messaging answers."""
+
+    result: Any
+    failure: str | None
+    ending: Literal[True]
 
 
 class _Passing(Exception):
@@ -249,14 +259,18 @@ def _forked(caller: weakref.ref[Caller]) -> None:
 def _read(request: Request, answer: Any) -> Any:
     """Return the result in an answer of oslo.messaging's form.
 
+    oslo.messaging would make an exception of a class that the answer names, and fail itself
+    where it is none.
+
     :raises NetworkException: it holds a failure, or is no answer
     """
-    failure = answer.get("failure")
-    if not failure:
-        return answer.get("result")
     try:
-        found = msgspec.json.decode(failure, type=_Failure)
-    except (msgspec.MsgspecError, TypeError, UnicodeError, RecursionError) as error:
-        text = f"{request.method}: the answer cannot be read: {error}"
+        reply = msgspec.convert(dict(answer), _Reply)
+        if reply.failure is None:
+            return reply.result
+        failure = msgspec.json.decode(reply.failure, type=_Failure)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        why = one_line(str(error), 200)
+        text = f"{request.method}: the answer cannot be read: {why}"
         raise exceptions.WorkerError(text, method=request.method) from error
-    raise request.refused(found.kind, found.message)
+    raise request.refused(one_line(failure.kind, 100), one_line(failure.message))

@@ -17,7 +17,7 @@ from typing import Any
 import amqp
 from kombu import entity
 
-from networker.rpc.queues import Requests, calls_name
+from networker.rpc.queues import Requests, calls_name, dead_letter_arguments, dead_name
 from networker.rpc.topology import arguments, node_of
 
 LOG = logging.getLogger(__name__)
@@ -32,11 +32,14 @@ _ALONE = 30.0
 class _Place:
     """Finds out where the queue is, without asking the queue, whose node may hang.
 
-    :param name: of the queue
+    :param topic: of the calls
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, topic: str) -> None:
+        self._name = calls_name(topic)
+        # What is no request ends beside those of the topic's own queue.
+        dead = dead_letter_arguments(dead_name(topic), quorum=False)
+        self._arguments: dict[str, Any] = {"x-expires": _KEPT, **dead}
 
     def exists(self, channel: Any) -> bool:
         """Tell whether there is one, on a node that is not known to be lost."""
@@ -55,7 +58,7 @@ class _Place:
         """
         if node is None:
             return False
-        marked = {"x-expires": _KEPT} | arguments(node, channel)
+        marked = self._arguments | arguments(node, channel)
         options = {"durable": True, "auto_delete": False, "arguments": marked}
         try:
             channel.queue_declare(self._name, nowait=True, **options)
@@ -88,7 +91,7 @@ class Calls(Requests):
             dead_letters=False,
             news=news,
         )
-        self._place = _Place(calls_name(topic))
+        self._place = _Place(topic)
         self._tag = 0
         self._alone_until = 0.0
         self._subscribed = False
@@ -146,7 +149,7 @@ class Nearness:
 
     def __init__(self, topic: str, *, anywhere: bool) -> None:
         self.queue_name = calls_name(topic)
-        self._place = _Place(calls_name(topic))
+        self._place = _Place(topic)
         self._anywhere = anywhere
         self._node: str | None = None
         self._is_here = False

@@ -16,6 +16,7 @@ import msgspec
 from networker import exceptions
 from networker._types import known as known_type
 from networker.rpc.contract import Method
+from networker.rpc.oneline import one_line, shown
 
 
 class Error(msgspec.Struct, kw_only=True):
@@ -67,7 +68,7 @@ def decode_arguments(method: Method, wire: dict[str, Any]) -> dict[str, Any]:
     unknown = wire.keys() - method.parameters.keys()
     if unknown:
         raise exceptions.InvalidRequest(
-            f"{method.name}: unknown argument {min(map(str, unknown))!r}",
+            f"{method.name}: unknown argument {shown(min(map(str, unknown)))}",
             method=method.name,
         )
     arguments = _convert(method, wire)
@@ -87,7 +88,7 @@ def decode_answer(method: Method, wire: Any) -> Answer:
     """
     try:
         return msgspec.convert(wire, Answer)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise exceptions.WorkerError(
             f"{method.name}: the answer cannot be read: {error}", method=method.name
         ) from error
@@ -100,7 +101,7 @@ def decode_result(method: Method, wire: Any) -> Any:
     """
     try:
         return msgspec.convert(wire, method.returns)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise exceptions.WorkerError(
             f"{method.name}: the answer is not what the interface promises: {error}",
             method=method.name,
@@ -114,11 +115,15 @@ def encode_error(error: exceptions.NetworkException) -> Error:
         for kind in type(error).__mro__
         if issubclass(kind, exceptions.NetworkException)
     ]
-    attributes = {
-        name: value if isinstance(value, (bool, int, float, str)) else repr(value)
-        for name, value in error.attributes().items()
-    }
-    return Error(kinds=kinds, message=str(error), attributes=attributes)
+    attributes = {name: _plain(value) for name, value in error.attributes().items()}
+    return Error(kinds=kinds, message=_text(str(error)), attributes=attributes)
+
+
+def shortened(error: exceptions.NetworkException) -> Error:
+    """Encode an error that would be too large: its texts are cut or left out."""
+    wire = encode_error(error)
+    kept = {k: v for k, v in wire.attributes.items() if not isinstance(v, str)}
+    return Error(kinds=wire.kinds, message=one_line(wire.message), attributes=kept)
 
 
 def decode_error(wire: Error) -> exceptions.NetworkException:
@@ -140,6 +145,18 @@ def known() -> dict[str, type[exceptions.NetworkException]]:
     }
 
 
+def _plain(value: object) -> bool | float | str:
+    """Return what JSON can carry of an attribute."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    return _text(value if isinstance(value, str) else repr(value))
+
+
+def _text(text: str) -> str:
+    """Return a text that can be encoded: a cloud's JSON can have escapes that are none."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _encode(method: Method, name: str, value: Any) -> Any:
     try:
         # Bytes stay what they are, to be refused where the interface wants text.
@@ -153,7 +170,7 @@ def _encode(method: Method, name: str, value: Any) -> Any:
 def _convert(method: Method, wire: dict[str, Any]) -> msgspec.Struct:
     try:
         return msgspec.convert(wire, method.arguments)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise exceptions.InvalidRequest(
             f"{method.name}: {error}", method=method.name
         ) from error

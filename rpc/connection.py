@@ -34,6 +34,7 @@ import amqp
 from amqp import spec
 from oslo_messaging._drivers import common
 
+from networker.rpc.frames import frame_handler
 from networker.rpc.publishing import BROKEN, FRAME, Publishing, hear_of_alarms
 from networker.rpc.supervision import Closed, Loss, Supervision, place
 
@@ -93,6 +94,7 @@ class Connection(Publishing):
 
     def ensure_connection(self) -> None:
         """Connect, however long it takes, in short intervals; only for sending."""
+        self.connection.transport_options |= {"frame_handler": frame_handler}
         if self.purpose == common.PURPOSE_LISTEN:
             return
         # The options count in whole seconds.

@@ -23,11 +23,17 @@ from oslo_config import cfg
 from oslo_messaging._drivers import common
 
 from networker import exceptions
-from networker.rpc import broker, envelope
+from networker.context import is_id
+from networker.rpc import broker, envelope, intake
 from networker.rpc.queues import dead_name
 from networker.rpc.transport import open_transport
 
 _CONTEXT = "_context_"
+#: A quorum queue takes 32 acknowledgements at once from a channel; RabbitMQ keeps the
+#: others back, and forgets them when the channel is closed.
+_AT_ONCE = 16
+#: Characters of a letter's body that are shown.
+_SHOWN = 65536
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 #: By which a caller would have been answered.
 _REPLY = ("_msg_id", "_reply_q", "_timeout")
@@ -86,8 +92,11 @@ class Letter:
 
     @property
     def body(self) -> str:
-        """The body as text; bytes that are none are escaped."""
-        return _bytes(self.message).decode(errors="backslashreplace")
+        """The beginning of the body as text; bytes that are none are escaped."""
+        body = _bytes(self.message)
+        text = body[:_SHOWN].decode(errors="backslashreplace")
+        rest = len(body) - _SHOWN
+        return f"{text}... ({rest} more bytes)" if rest > 0 else text
 
 
 class DeadLetters:
@@ -104,6 +113,7 @@ class DeadLetters:
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._exchange = conf.networker.exchange
         self._topic = conf.networker.topic
+        self._size = conf.networker.max_message_size
         self._transport = open_transport(conf)
         if not broker.uses_rabbit(self._transport):
             raise ValueError(
@@ -154,10 +164,12 @@ class DeadLetters:
         :raises NetworkException: there is none with such an id; nothing was removed
         :raises BusUnavailable: the broker cannot be asked
         """
-        with self._taken() as (_, letters):
+        with self._taken() as (channel, letters):
             chosen = _chosen(letters, ids)
-            for letter in chosen:
+            for number, letter in enumerate(chosen, 1):
                 letter.message.ack()
+                if number % _AT_ONCE == 0:
+                    channel.queue_declare(dead_name(self._topic), passive=True)
             return chosen
 
     @contextlib.contextmanager
@@ -166,15 +178,17 @@ class DeadLetters:
         with broker.look(self._transport) as found:
             most = found.rabbit_quorum_queue_config.delivery_limit
             with found.connection.channel() as channel:
-                letters = [_letter(m, most) for m in self._messages(channel)]
+                channel.auto_decode = False
+                messages = self._messages(channel)
+                letters = [_letter(m, most, self._size) for m in messages]
                 letters.sort(key=lambda letter: letter.age)
                 yield channel, letters
 
     def _messages(self, channel: Any) -> Iterator[Any]:
         with contextlib.suppress(amqp.NotFound):  # no worker has ever run
             while raw := channel.basic_get(dead_name(self._topic)):
-                # Unlike kombu's Queue.get, this takes what cannot be decompressed, too.
-                yield channel.message_to_python(raw)
+                # Unlike kombu's Queue.get, this unpacks nothing.
+                yield envelope.Message(raw, channel)
 
     def _send(self, channel: Any, request: dict[str, Any]) -> None:
         def refuse(*_: object) -> NoReturn:
@@ -198,10 +212,10 @@ class DeadLetters:
             raise exceptions.BusUnavailable(text) from error
 
 
-def _letter(message: Any, most: int) -> Letter:
-    request = _request(message)
+def _letter(message: Any, most: int, size: int) -> Letter:
+    request = _request(message, size)
     operation = (request or {}).get(f"{_CONTEXT}operation_id")
-    named = operation if isinstance(operation, str) else ""
+    named = operation if isinstance(operation, str) and is_id(operation) else ""
     digest = hashlib.sha256(_bytes(message)).hexdigest()
     died_of_it = _death(message.headers).get("reason") == "delivery_limit"
     return Letter(
@@ -213,15 +227,14 @@ def _letter(message: Any, most: int) -> Letter:
     )
 
 
-def _request(message: Any) -> dict[str, Any] | None:
+def _request(message: Any, size: int) -> dict[str, Any] | None:
     """Return the request in a message, or None if no worker could find one either."""
     try:
-        request = envelope.content(_bytes(message))
-    except envelope.ERRORS:
+        request = envelope.read(message, size)
+    except envelope.Unreadable:
         return None
-    sound = isinstance(request.get("method"), str) and isinstance(
-        request.get("args"), dict
-    )
+    sound = intake.is_name(request.get("method"))
+    sound = sound and isinstance(request.get("args"), dict)
     return request if sound else None
 
 

@@ -15,9 +15,11 @@ from typing import Any
 import oslo_messaging
 
 from networker import exceptions
+from networker.conf import MAX_MESSAGE_SIZE
 from networker.context import Context
 from networker.drivers import base
-from networker.rpc import codec, contract
+from networker.rpc import codec, contract, sizes
+from networker.rpc.oneline import one_line
 from networker.rpc.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Dispatcher:
     :param driver: what answers; it is called from many threads
     :param tokens: opens users' tokens
     :param publish: tells how a cast ended; None to tell nobody
+    :param most: bytes that an answer may have
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class Dispatcher:
         driver: base.NetworkDriver,
         tokens: Tokens,
         publish: Publish | None = None,
+        most: int = MAX_MESSAGE_SIZE,
     ) -> None:
         self._driver = driver
         self._tokens = tokens
         self._publish = publish
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._most = most
+        self._worker = _this_worker()
         self._late = itertools.count(1)
 
     def endpoint(self) -> Any:
@@ -78,10 +83,11 @@ class Dispatcher:
         with context.entered():
             try:
                 answer = codec.encode_answer(self._run(method, context, wire))
+                self._refuse_large(method, context, answer)
                 outcome = "ok"
             except exceptions.NetworkException as error:
                 answer = self._failed(error)
-                outcome = f"{type(error).__name__}: {error}"
+                outcome = one_line(f"{type(error).__name__}: {error}")
             except BaseException as error:  # noqa: BLE001 - a caller waits for an answer
                 answer = self._broken(method, error)
                 outcome = f"broken: {type(error).__name__}"
@@ -110,9 +116,29 @@ class Dispatcher:
         result = getattr(self._driver, method.name)(**arguments)
         return codec.Answer(worker=self._worker, result=result)
 
+    def _refuse_large(
+        self, method: contract.Method, context: Context, answer: dict[str, Any]
+    ) -> None:
+        """Raise WorkerError for an answer that cannot be sent; what was done stays."""
+        size = sizes.excess(answer, self._most)
+        if not size:
+            return
+        text = (
+            f"{method.name}: the answer has {size} bytes, and [networker] "
+            f"max_message_size lets {self._most} through"
+        )
+        LOG.error("%s (operation %s)", text, context.operation_id)
+        done = "it was done, and can be looked up" if method.operation.mutates else ""
+        text = f"{text}; {done or 'ask for less at once'}"
+        raise exceptions.WorkerError(text, method=method.name, worker=self._worker)
+
     def _failed(self, error: exceptions.NetworkException) -> dict[str, Any]:
         answer = codec.Answer(worker=self._worker, error=codec.encode_error(error))
-        return codec.encode_answer(answer)
+        wire = codec.encode_answer(answer)
+        if sizes.excess(wire, self._most):
+            short = codec.Answer(worker=self._worker, error=codec.shortened(error))
+            wire = codec.encode_answer(short)
+        return wire
 
     def _broken(self, method: contract.Method, error: BaseException) -> dict[str, Any]:
         error_id = uuid.uuid4().hex
@@ -122,6 +148,16 @@ class Dispatcher:
                 method=method.name, worker=self._worker, error_id=error_id
             )
         )
+
+
+def refusal(error: exceptions.NetworkException) -> dict[str, Any]:
+    """Return the encoded answer to a request for which no method is called."""
+    answer = codec.Answer(worker=_this_worker(), error=codec.encode_error(error))
+    return codec.encode_answer(answer)
+
+
+def _this_worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _lease(wire_context: Any) -> Callable[[], bool] | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -26,8 +27,11 @@ from oslo_messaging._drivers import common
 
 from networker.rpc.calls import Nearness
 from networker.rpc.connection import Connection
+from networker.rpc.oneline import Seldom, shown
 from networker.rpc.queues import MADE, Replies
 from networker.rpc.supervision import Deaf, Loss
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds for which what came back from the broker shows that it takes messages.
 _FRESH = 0.25
@@ -87,6 +91,9 @@ class Link:
     def __init__(self, driver: Any, topic: str) -> None:
         self._driver = driver
         self._name: str = driver._get_reply_queue_name()
+        #: Bytes that an answer may have.
+        self.most: int = driver.conf.networker.max_message_size
+        self._foreign = Seldom(LOG)
         self._numbers = itertools.count()
         self._sendings: dict[str, Sending] = {}
         #: Those that are not sent: who takes one out of it decides about it.
@@ -106,7 +113,7 @@ class Link:
         self._connection.renewed = self._renewed
         self._connection.lost = self._lost
         self._connection.looks = lambda: bool(self._sendings)
-        self._replies = Replies(self._connection, self._name, topic, self._arrived)
+        self._replies = Replies(self._connection, self._name, topic, self)
         self._connection.declare_consumer(self._replies)
         #: Whether calls may go to their queue in memory; None if they have none.
         self.nearness: Nearness | None = None
@@ -231,8 +238,8 @@ class Link:
         if self._held:
             self._prove()
 
-    def _arrived(self, message: Any) -> None:
-        """Give an answer to who waits for it."""
+    def __call__(self, message: Any) -> None:
+        """Give an answer to who waits for it, and drop what is for nobody."""
         if _PULSE in message:
             if message[_PULSE] == self._pulse:
                 self._pulse = 0
@@ -245,7 +252,20 @@ class Link:
             self._end_sent(Ending.LOST)
         else:
             self._proven = time.monotonic()
-            self._end(message.get("_msg_id"), message)
+            self._answer(message.get("_msg_id"), message)
+
+    def refuse(self, message: Any, why: str) -> None:
+        """Drop a message that is no answer."""
+        self._foreign.warning(
+            f"a message of {message.size} bytes on {self._name} was dropped: {why}"
+        )
+
+    def _answer(self, name: object, message: Any) -> None:
+        # One of ours that nobody waits for any more is late.
+        ours = isinstance(name, str) and name.startswith(f"{self._name}.")
+        if not self._end(name, message) and not ours:
+            why = f"it answers nothing: _msg_id is {shown(name)}"
+            self.refuse(message._raw_message, why)
 
     def _renewed(self, channel: Any) -> None:
         """Be told what becomes of requests that are sent from now on."""
@@ -289,10 +309,12 @@ class Link:
             if sending.id not in self._unsent:
                 sending.results.put(result)
 
-    def _end(self, name: object, result: object) -> None:
+    def _end(self, name: object, result: object) -> bool:
+        """End a request, if there is one of that name."""
         sending = self._sendings.get(name) if isinstance(name, str) else None
         if sending:
             sending.results.put(result)
+        return sending is not None
 
     def _acknowledged(self, number: int, multiple: bool) -> None:
         self._proven = time.monotonic()

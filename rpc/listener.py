@@ -9,6 +9,7 @@ the other, so that the broker cannot have the second without the first.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import random
@@ -21,8 +22,11 @@ import msgspec
 from oslo_messaging._drivers import amqpdriver, common
 from oslo_messaging.rpc import server as rpc_server
 
+from networker import exceptions
+from networker.rpc import aside, intake
 from networker.rpc.calls import Calls
 from networker.rpc.connection import Connection
+from networker.rpc.dispatcher import refusal
 
 LOG = logging.getLogger(__name__)
 
@@ -65,7 +69,8 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
 
     def reply(self, reply: Any = None, failure: Any = None) -> None:
         """Keep the answer for :meth:`finish`."""
-        if self.orig_msg_id:  # the other one is never empty
+        # The other id is never missing: oslo.messaging makes one up for a cast.
+        if self.orig_msg_id:
             self._answer = msgspec.json.encode(
                 {
                     "_msg_id": self.msg_id,
@@ -77,6 +82,16 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
                     _ANSWERED: time.time(),
                 }
             )
+
+    def refuse(self, error: exceptions.BusError) -> None:
+        """Answer with an error, or put the request aside if nobody waits."""
+        raw = self.message._raw_message
+        if not self.orig_msg_id:
+            self.listener.refuse(raw, str(error))
+            return
+        LOG.warning("a call of %d bytes was refused: %s", raw.size, error)
+        self.reply(refusal(error))
+        self.finish()
 
     def is_ours(self) -> bool:
         """Tell whether the broker has not given it to another worker."""
@@ -162,6 +177,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         super().__init__(driver, conn)
         self._connection: Connection = conn.connection
         self.calls = self._connection.calls
+        self.most: int = driver.conf.networker.max_message_size
         self._message_operations_handler = _Operations("Listener", self._connection)
         #: Requests whose answer the broker has not confirmed, by its number.
         self._unconfirmed: dict[int, Any] = {}
@@ -175,6 +191,12 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
 
     def __call__(self, message: dict[str, Any]) -> None:
         """Take a request; it is run when :meth:`poll` returns it."""
+        raw = message._raw_message  # type: ignore[attr-defined]
+        try:
+            msg_id, reply_q = intake.address(message)
+        except intake.Malformed as error:
+            self.refuse(raw, str(error))
+            return
         names = [name for name in message if name.startswith(_CONTEXT)]
         context = {name.removeprefix(_CONTEXT): message.pop(name) for name in names}
         self.incoming.append(
@@ -183,12 +205,20 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
                 context,
                 message,
                 message.pop("_unique_id", None),
-                message.pop("_msg_id", None),
-                message.pop("_reply_q", None),
-                message.pop("_timeout", None),
+                msg_id,
+                reply_q,
+                intake.monitored(message),
                 self._obsolete_reply_queues,
                 self._message_operations_handler,
             )
+        )
+
+    def refuse(self, message: Any, why: str) -> None:
+        """Put a message aside that nobody can serve, nor answer."""
+        topic = self.driver.conf.networker.topic
+        # Not at once: this may be in the middle of something else on the connection.
+        self._connection.do(
+            functools.partial(aside.put_aside, self._connection, topic, message, why)
         )
 
     def _renewed(self, channel: Any) -> None:
@@ -314,6 +344,10 @@ class Server(rpc_server.RPCServer):  # type: ignore[misc]
         self._suspects = threading.Lock()
 
     def _process_incoming(self, incoming: Any) -> None:
+        wrong = intake.unservable(incoming[0].message)
+        if wrong is not None:
+            incoming[0].refuse(wrong)
+            return
         if incoming[0].move():
             return
         if incoming[0].deliveries() < _SUSPECT:

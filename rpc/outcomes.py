@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import queue
 import threading
@@ -19,7 +20,9 @@ from oslo_messaging._drivers import base, common
 from networker import conf as options
 from networker import exceptions
 from networker._types import known
-from networker.rpc import broker, codec, contract, listener, rabbit, telling
+from networker.rpc import aside, broker, codec, contract, listener, rabbit, telling
+from networker.rpc.oneline import Seldom, one_line
+from networker.rpc.queues import Requests
 
 LOG = logging.getLogger(__name__)
 
@@ -108,6 +111,15 @@ class _Told(listener.Request):
 class _Listener(listener.Listener):
     message_cls = _Told
 
+    def __init__(self, driver: Any, conn: Any) -> None:
+        super().__init__(driver, conn)
+        self._junk = Seldom(LOG)
+
+    def refuse(self, message: Any, why: str) -> None:
+        """Drop what is no outcome."""
+        self._junk.warning(f"a message of {message.size} bytes was dropped: {why}")
+        self._connection.do(functools.partial(aside.drop, message))
+
 
 @contextlib.contextmanager
 def outcomes(
@@ -155,7 +167,8 @@ def _listen(
     connection = transport._driver._get_connection(common.PURPOSE_LISTEN)
     source = _Listener(transport._driver, connection)
     topic = f"{target.topic}.{telling.PRIORITY}"
-    connection.declare_topic_consumer(target.exchange, topic, source)
+    place = connection.connection, target.exchange, topic, source
+    connection.declare_consumer(Requests(*place, dead_letters=False))
     return base.PollStyleListenerAdapter(source, 1, None)
 
 
@@ -174,8 +187,9 @@ def _read(message: dict[str, Any]) -> Outcome | None:
     """Return the outcome in a notification; None, and a line in the log, if it is none."""
     try:
         told = msgspec.convert(message.get("payload"), _Payload)
-    except msgspec.ValidationError as wrong:
-        LOG.warning("a notification that is no outcome was dropped: %s", wrong)
+    except (msgspec.ValidationError, RecursionError) as wrong:
+        text = one_line(str(wrong), 200)
+        LOG.warning("a notification that is no outcome was dropped: %s", text)
         return None
     fields = msgspec.structs.asdict(told)
     method = contract.methods().get(told.method)

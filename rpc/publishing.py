@@ -147,7 +147,6 @@ class Publishing(impl_rabbit.Connection):  # type: ignore[misc]
             exchange=exchange,
             routing_key=routing_key,
             delivery_mode=1 if routing_key == self.calls else 2,
-            compression=self.kombu_compression,
         )
 
     def _drop(self) -> None:

@@ -33,10 +33,11 @@ class Server:
         self._target = transport.target(conf, server=socket.gethostname())
         self._outcomes = Publisher(conf) if conf.networker.notify else None
         publish = self._outcomes.publish if self._outcomes else None
+        most = conf.networker.max_message_size
         self._server = oslo_messaging.get_rpc_server(
             self._transport,
             self._target,
-            [Dispatcher(driver, tokens, publish).endpoint()],
+            [Dispatcher(driver, tokens, publish, most).endpoint()],
             access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
             server_cls=transport.server_class(self._transport),
         )

@@ -159,7 +159,7 @@ def test_an_answer_that_is_refused_is_given_again(conf_of, channel):
     """In a cluster a request is kept until the broker has confirmed its answer."""
     full = {"x-max-length": 0, "x-overflow": "reject-publish"}
     replies = Queue(
-        f"reply-{uuid.uuid4()}", durable=True, queue_arguments=full, channel=channel
+        f"reply_{uuid.uuid4().hex}", durable=True, queue_arguments=full, channel=channel
     )
     replies.declare()
     runs: list[bool] = []

@@ -16,7 +16,7 @@ import pytest
 import tenacity
 from kombu.connection import Connection
 from oslo_messaging import transport as oslo_transport
-from oslo_messaging._drivers import amqpdriver, impl_rabbit
+from oslo_messaging._drivers import amqpdriver
 
 from networker import exceptions, rpc
 from networker.context import Context
@@ -41,11 +41,6 @@ NOTIFY: dict[str, object] = {"notify": "true"}
             oslo_transport.Transport,
             "_listen_for_notifications",
             ["self", "targets_and_priorities", "pool", "batch_size", "batch_timeout"],
-        ),
-        (
-            impl_rabbit.Connection,
-            "declare_topic_consumer",
-            ["self", "exchange_name", "topic", "callback", "queue_name"],
         ),
         (
             amqpdriver.AMQPDriverBase,

@@ -24,7 +24,6 @@ from networker.rpc.listener import Request
 from networker.testing import kit, processes
 
 PINNED = "networker.rpc relies on it: mend rabbit.py or listener.py, or the range in setup.cfg"
-REPLY_WAITER = ["self", "reply_q", "conn", "allowed_remote_exmods"]
 #: What methods of ours override or call, with the parameters that they rely on.
 METHODS = [
     (impl_rabbit.Connection, "__init__", ["self", "conf", "url", "purpose", "retry"]),
@@ -38,10 +37,10 @@ METHODS = [
     (impl_rabbit.Connection, "declare_direct_consumer", ["self", "topic", "callback"]),
     (impl_rabbit.Consumer, "_callback", ["self", "message"]),
     (impl_rabbit.Consumer, "cancel", ["self", "tag"]),
+    (impl_rabbit.Consumer, "consume", ["self", "conn", "tag"]),
     (impl_rabbit.Consumer, "declare", ["self", "conn"]),
     (amqpdriver.AMQPDriverBase, "_get_connection", ["self", "purpose", "retry"]),
     (amqpdriver.AMQPDriverBase, "_get_exchange", ["self", "target"]),
-    (amqpdriver.AMQPDriverBase, "_get_reply_q", ["self"]),
     (amqpdriver.AMQPDriverBase, "_get_reply_queue_name", ["self"]),
     (amqpdriver.AMQPIncomingMessage, "reply", ["self", "reply", "failure"]),
     (amqpdriver.AMQPListener, "__init__", ["self", "driver", "conn"]),
@@ -51,13 +50,6 @@ METHODS = [
     (amqpdriver.MessageOperationsHandler, "do", ["self", "task"]),
     (amqpdriver.MessageOperationsHandler, "process", ["self"]),
     (amqpdriver.MessageOperationsHandler, "stop", ["self"]),
-    (amqpdriver.ReplyWaiter, "__call__", ["self", "message"]),
-    (amqpdriver.ReplyWaiter, "__init__", REPLY_WAITER),
-    (amqpdriver.ReplyWaiter, "_process_reply", ["self", "data"]),
-    (amqpdriver.ReplyWaiter, "listen", ["self", "msg_id"]),
-    (amqpdriver.ReplyWaiter, "unlisten", ["self", "msg_id"]),
-    (amqpdriver.ReplyWaiters, "add", ["self", "msg_id"]),
-    (amqpdriver.ReplyWaiters, "put", ["self", "msg_id", "message_data"]),
     (base.PollStyleListenerAdapter, "stop", ["self"]),
     (pool.ConnectionPool, "create", ["self", "purpose", "retry"]),
     (rpc_server.RPCServer, "_process_incoming", ["self", "incoming"]),
@@ -95,12 +87,11 @@ def test_private_state_is_where_it_was(listener):
     """A release of oslo.messaging that keeps its state elsewhere is found out here."""
     driver, connection = listener.driver, listener.conn.connection
     assert driver._connection_pool.connection_cls is OurConnection, PINNED
-    for name in ("_new_tags", "_consumers", "_poll_timeout", "_declared_exchanges"):
+    for name in ("_declared_queues", "_consumers", "_poll_timeout", "_declared_exchanges"):
         assert hasattr(connection, name), f"Connection.{name} is gone; {PINNED}"
     wire = connection.channel.connection.transport
     for name in ("_quick_recv", "_read_buffer", "_write", "sock"):
         assert hasattr(wire, name), f"py-amqp's transport has no {name}; {PINNED}"
-    assert hasattr(amqpdriver.ReplyWaiters(), "_queues"), PINNED
     operations = listener._message_operations_handler
     for name in ("_shutdown", "_shutdown_thread"):
         assert hasattr(operations, name), f"Operations.{name} is gone; {PINNED}"
@@ -132,7 +123,7 @@ def test_what_is_done_together_is_sent_at_once(listener, monkeypatch):
     assert len(sent) == 2
     get()
     get()
-    assert got == ["1", "2", "3"]
+    assert got == [b"1", b"2", b"3"]
 
 
 def mended(configured, broker, spoil, **groups):
