@@ -11,7 +11,8 @@ OCTAVIA := $(VENV)/octavia
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos bench lint format docs rabbitmq clean
+.PHONY: help demo test test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos bench lint format docs rabbitmq clean \
+	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
 	@echo "make demo        a load balancer's life on a sandbox network, in a minute"
@@ -26,6 +27,9 @@ help:
 	@echo "make test-octavia-cloud  Octavia's worker on the cloud that OS_CLOUD names"
 	@echo "make test-wheel  build sdist and wheel, and test the wheel"
 	@echo "make test-oldest the bus on the oldest oslo.messaging that setup.cfg allows"
+	@echo "make test-rabbitmq4  the bus and the short experiments on RabbitMQ 4, wherever the"
+	@echo "                 system has another one: then as root, with debootstrap;"
+	@echo "                 test-rabbitmq3 the same on 3.10"
 	@echo "make lint        ruff, mypy and the import rule"
 	@echo "make format      let ruff format the code"
 	@echo "make docs        generate docs/reference.md and etc/networker.conf.sample"
@@ -86,6 +90,18 @@ test-oldest: $(VENV)/.develop rabbitmq
 	PYTHONPATH=$(OLDEST) $(PYTEST) -q -n 4 --dist loadfile tests/functional/test_bus.py \
 		tests/integration/test_rabbit.py tests/integration/test_calls.py \
 		tests/integration/test_delivery.py
+
+# What the system has, or else what debootstrap puts under build/.
+rabbitmq3 rabbitmq4: $(VENV)/.develop
+	@$(BIN)/python -m tests.rabbitmq $(@:rabbitmq%=%)
+
+# The experiments come one after the other at the end, so that they show a table.
+test-rabbitmq3 test-rabbitmq4: test-%: $(VENV)/.develop %
+	$(BIN)/python -m tests.rabbitmq $(*:rabbitmq%=%) $(PYTEST) -q -n 4 --dist loadfile \
+		tests/functional/test_bus.py tests/integration \
+		--ignore tests/integration/test_bench.py --ignore tests/integration/test_chaos.py
+	$(BIN)/python -m tests.rabbitmq $(*:rabbitmq%=%) $(BIN)/python -m tests.chaos --short \
+		--seed $(SEED)
 
 # Octavia has an environment of its own, since nothing of networker needs it.
 $(OCTAVIA)/.develop: setup.cfg pyproject.toml constraints.txt tests/octavia/constraints.txt

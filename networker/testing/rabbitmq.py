@@ -4,6 +4,12 @@
 It needs Debian's package ``rabbitmq-server`` to be installed, but nothing of it to be
 running: the node has its own directory, ports, cookie and name server, and all of it is
 gone when the node is closed.
+
+``NETWORKER_RABBITMQ_ROOT`` names the root directory of another installation, such as a
+chroot of another release of Debian, with ``/proc``, ``/dev`` and the directory for
+temporary files bound in it. Programs are then started by ``chroot``, which only root may.
+``RABBITMQ_CONFIG_FILES``, if it is set, names files with further settings of the node, by
+a pattern.
 """
 
 from __future__ import annotations
@@ -21,13 +27,40 @@ from typing import Self
 
 import tenacity
 
-_HOME = pathlib.Path("/usr/lib/rabbitmq/bin")
+_ROOT = "NETWORKER_RABBITMQ_ROOT"
+_MORE = "RABBITMQ_CONFIG_FILES"
+_HOME = pathlib.PurePosixPath("/usr/lib/rabbitmq")
 _HOST = "127.0.0.1"
 
 
 def installed() -> bool:
     """Tell whether a node can be started here."""
-    return (_HOME / "rabbitmq-server").exists() and shutil.which("epmd") is not None
+    return version() is not None and shutil.which("epmd", path=_path()) is not None
+
+
+def version() -> str | None:
+    """Return the release of RabbitMQ that is installed, such as 3.10.8; None if none is."""
+    prefix = "rabbitmq_server-"
+    found = [path.name for path in _inside(_HOME / "lib").glob(f"{prefix}*")]
+    return found[0].removeprefix(prefix) if found else None
+
+
+def _inside(path: pathlib.PurePosixPath | str) -> pathlib.Path:
+    """Return where a file of the installation is, as seen from outside of it."""
+    root = pathlib.Path(os.environ.get(_ROOT, "/"))
+    return root / str(path).lstrip("/")
+
+
+def _path() -> str:
+    """Return where the installation has its programs, as seen from outside of it."""
+    ours = os.environ["PATH"]
+    return os.pathsep.join(str(_inside(part)) for part in ours.split(os.pathsep))
+
+
+def _command(program: object, *arguments: str) -> list[str]:
+    """Return the command that runs a program of the installation."""
+    root = os.environ.get(_ROOT)
+    return [*(["chroot", root] if root else []), str(program), *arguments]
 
 
 def free_port() -> int:
@@ -82,6 +115,11 @@ class Node:
         return f"rabbit://{login}@{_HOST}:{self.port}/{virtual_host}"
 
     @property
+    def version(self) -> str:
+        """The release of RabbitMQ that it is, such as 3.10.8."""
+        return version() or ""
+
+    @property
     def pid(self) -> int | None:
         """The process id of the broker, None while it is down."""
         return self._server.pid if self._server else None
@@ -90,8 +128,7 @@ class Node:
         """Start the broker, again after :meth:`stop`, and wait until it listens."""
         with (self._dir / "out").open("ab") as out:
             self._server = subprocess.Popen(
-                [_HOME / "rabbitmq-server"],
-                cwd=self._dir,  # where it puts what it writes when it crashes
+                _command(_HOME / "bin/rabbitmq-server"),
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -140,7 +177,7 @@ class Node:
     def control(self, *arguments: str) -> str:
         """Run ``rabbitmqctl`` on it and return what it prints."""
         done = subprocess.run(
-            [_HOME / "rabbitmqctl", "-q", *arguments],
+            _command(_HOME / "bin/rabbitmqctl", "-q", *arguments),
             env=self._environment(),
             check=True,
             capture_output=True,
@@ -185,10 +222,13 @@ class Node:
             "PATH": os.environ["PATH"],
             "HOME": str(self._home),
             "LANG": "C.UTF-8",
+            "ERL_CRASH_DUMP": str(self._dir / "erl_crash.dump"),
             "ERL_EPMD_ADDRESS": _HOST,
             "ERL_EPMD_PORT": str(self._epmd_port),
             "RABBITMQ_CONF_ENV_FILE": str(self._dir / "conf.env"),
             "RABBITMQ_CONFIG_FILE": str(self._dir / "rabbit.conf"),
+            # What the system's node is configured with is none of this one's business.
+            _MORE: os.environ.get(_MORE, str(self._dir / "conf.d/*.conf")),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._dir / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self._dir / "data"),
             "RABBITMQ_LOG_BASE": str(self._dir / "log"),
@@ -203,7 +243,7 @@ class Node:
 
 def _name_server(port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["epmd", "-port", str(port), "-address", _HOST],
+        _command("epmd", "-port", str(port), "-address", _HOST),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

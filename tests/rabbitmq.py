@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tests.rabbitmq``: run a command with RabbitMQ 3 or 4, whatever is installed.
+
+Where the system has another one, the release of Debian that has it is put into a
+directory below ``build/``, by debootstrap and from where apt gets the system's packages.
+The command is run in a mount namespace of its own, in which that directory has ``/proc``,
+``/dev`` and the temporary files of the system. So nothing of the system is touched, and
+nothing stays mounted, however the command ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NoReturn
+
+from networker.testing import rabbitmq
+
+_BUILD = pathlib.Path(__file__).parents[1] / "build"
+_SUITES = {"3": "bookworm", "4": "trixie"}
+#: Further settings, where a release has what others would not understand.
+_SETTINGS = {"4": pathlib.Path(__file__).with_name("rabbitmq4.conf")}
+_BIND = """
+set -e
+for place in /proc /dev "$0"; do
+    mkdir -p "$NETWORKER_RABBITMQ_ROOT$place"
+    mount --bind "$place" "$NETWORKER_RABBITMQ_ROOT$place"
+done
+exec "$@"
+"""
+
+
+def main() -> NoReturn:
+    """Run the command, with an installation that is made first if there is none."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.rabbitmq", description="Run a command with that RabbitMQ."
+    )
+    parser.add_argument("release", choices=_SUITES)
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="default: true")
+    asked = parser.parse_args()
+    try:
+        command = _with(asked.release, asked.command or ["true"])
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"RabbitMQ {asked.release} cannot be had here: {error}")
+    os.execvp(command[0], command)  # so that who ends this one ends the command
+
+
+def _with(release: str, command: list[str]) -> list[str]:
+    """Return what runs a command with a release, and prepare the environment."""
+    settings = _SETTINGS.get(release)
+    if (rabbitmq.version() or "").startswith(f"{release}."):
+        if settings:
+            os.environ["RABBITMQ_CONFIG_FILES"] = str(settings)
+        return command
+    root = _BUILD / f"rabbitmq{release}"
+    if os.geteuid() != 0:
+        raise RuntimeError("it is not installed, and only root may put it beside")
+    if not root.exists():
+        _debootstrap(_SUITES[release], root)
+    if settings:
+        shutil.copy(settings, root / "etc")
+        os.environ["RABBITMQ_CONFIG_FILES"] = f"/etc/{settings.name}"
+    os.environ["NETWORKER_RABBITMQ_ROOT"] = str(root)
+    return ["unshare", "--mount", "sh", "-c", _BIND, tempfile.gettempdir(), *command]
+
+
+def _debootstrap(suite: str, root: pathlib.Path) -> None:
+    """Put a release of Debian with RabbitMQ into a directory.
+
+    :raises RuntimeError: it was not possible; the message says why
+    """
+    if not shutil.which("debootstrap"):
+        _run(["apt-get", "update", "-qq"])
+        packages = ["debootstrap", "debian-archive-keyring"]
+        _run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages])
+    part = root.with_suffix(".part")
+    if part.exists():
+        shutil.rmtree(part)
+    part.parent.mkdir(exist_ok=True)
+    print(f"putting RabbitMQ of Debian's {suite} into {root}", flush=True)
+    what = ["--variant=minbase", "--include=rabbitmq-server", suite, part, _mirror()]
+    # It mounts things, too, which are gone with its namespace if it is interrupted.
+    _run(["unshare", "--mount", "debootstrap", *map(str, what)])
+    part.rename(root)
+
+
+def _mirror() -> str:
+    """Return from where apt gets Debian's packages."""
+    wanted = ["Created-By: Packages", "Origin: Debian", "Label: Debian"]
+    sites = _run(["apt-get", "indextargets", "--format", "$(SITE)", *wanted]).split()
+    if not sites:
+        raise RuntimeError("apt has no lists of Debian's packages: apt-get update")
+    return sites[0]
+
+
+def _run(command: list[str]) -> str:
+    """Run a command with the proxy that apt uses; return what it prints."""
+    asked = ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy"]
+    proxy = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(
+        command,
+        env=os.environ
+        | {"DEBIAN_FRONTEND": "noninteractive"}
+        | dict(setting.split("=", 1) for setting in shlex.split(proxy)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(command)}: {done.stdout[-2000:]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
