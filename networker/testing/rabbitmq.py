@@ -31,6 +31,13 @@ _ROOT = "NETWORKER_RABBITMQ_ROOT"
 _MORE = "RABBITMQ_CONFIG_FILES"
 _HOME = pathlib.PurePosixPath("/usr/lib/rabbitmq")
 _HOST = "127.0.0.1"
+_FILES = {
+    "conf.env": "",
+    "enabled_plugins": "[].",
+    # RabbitMQ looks the name of the machine up for every connection. A name service that
+    # does not answer would hold up each of them for 5 s or more.
+    "inetrc": '{lookup, [file]}.\n{host, {127,0,0,1}, ["localhost"]}.\n',
+}
 
 
 def installed() -> bool:
@@ -214,14 +221,15 @@ class Node:
         if "rabbitmq_management" in self._plugins:
             where = f"ip = {_HOST}", f"port = {self.management_port}"
             management = "\n".join(f"management.tcp.{one}" for one in where)
-        files = {"enabled_plugins": f"[{plugins}].", "conf.env": ""}
-        for name, content in {**files, "rabbit.conf": management + "\n"}.items():
-            (self._dir / name).write_text(content)
+        files = {"enabled_plugins": f"[{plugins}].", "rabbit.conf": management + "\n"}
+        for name, text in {**_FILES, **files}.items():
+            (self._dir / name).write_text(text)
         loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self._home),
             "LANG": "C.UTF-8",
+            "ERL_INETRC": str(self._dir / "inetrc"),
             "ERL_CRASH_DUMP": str(self._dir / "erl_crash.dump"),
             "ERL_EPMD_ADDRESS": _HOST,
             "ERL_EPMD_PORT": str(self._epmd_port),

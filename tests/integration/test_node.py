@@ -20,6 +20,11 @@ def test_a_node_knows_its_version(broker):
     assert broker.version == told
 
 
+def test_a_node_asks_no_name_service(broker):
+    """Otherwise each connection could be held up by one, for its machine's name."""
+    assert broker.control("eval", "inet_db:res_option(lookup).").strip() == "[file]"
+
+
 def test_another_installation_is_named_by_its_root(tmp_path, monkeypatch):
     """There RabbitMQ and Erlang's name server are looked for, and nowhere else."""
     monkeypatch.setenv("NETWORKER_RABBITMQ_ROOT", str(tmp_path))
