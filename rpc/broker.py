@@ -24,8 +24,12 @@ from networker.rpc.publishing import hear_of_alarms
 from networker.rpc.queues import Requests
 from networker.rpc.supervision import place
 
-#: Seconds that a look at each host may take.
+#: Seconds that a look at each host may take while a caller waits.
 PATIENCE = 5.0
+#: The same for commands and workers that start. RabbitMQ itself has so much patience with a
+#: handshake, in which it looks up its own machine's name: a name service that loses a
+#: question answers after 5 s.
+HANDSHAKE = 10.0
 
 
 class Look(impl_rabbit.Connection):  # type: ignore[misc]
@@ -59,7 +63,7 @@ def uses_rabbit(transport: oslo_messaging.RPCTransport) -> bool:
 
 @contextlib.contextmanager
 def look(
-    transport: oslo_messaging.RPCTransport, timeout: float = PATIENCE
+    transport: oslo_messaging.RPCTransport, timeout: float = HANDSHAKE
 ) -> Iterator[Look]:
     """Connect to the broker, and disconnect at the end.
 
@@ -80,8 +84,10 @@ def look(
             refused=True,
         ) from error
     except (OSError, amqp.AMQPError, kombu.exceptions.KombuError) as error:
+        silent = isinstance(error, TimeoutError)
+        why = f"no answer within {timeout:g} s" if silent else error
         raise exceptions.BusUnavailable(
-            f"the broker {place(driver._url)} cannot be reached: {error}"
+            f"the broker {place(driver._url)} cannot be reached: {why}"
         ) from error
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import subprocess
+import threading
 import uuid
 from typing import Any
 
@@ -20,6 +21,7 @@ from kombu.entity import Exchange, Queue
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.rpc.queues import dead_name, dead_queue
 from networker.testing import processes
+from tests.chaos.tcpproxy import TcpProxy
 
 DIED = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 NOWHERE = "11111111-2222-4333-8444-555555555555"
@@ -315,6 +317,26 @@ def test_a_broker_that_is_away(run, config):
         assert (code, out) == (3, "")
         assert "cannot be reached" in err
         assert "Traceback" not in err
+
+
+def test_a_broker_that_is_slow(bury, run, listed, broker, config):
+    """A handshake of some seconds is waited for; one that takes too long is told."""
+    bury(envelope("op-1"))
+    listed(1)
+    with TcpProxy(broker.port) as proxy:
+        text = config.read_text()
+        config.write_text(text.replace(f":{broker.port}/", f":{proxy.port}/"))
+        proxy.stall()
+        later = threading.Timer(6, proxy.resume)
+        later.start()
+        code, out, err = run("dead", "list", "-f", "json")
+        later.join()
+        assert (code, err) == (0, "")
+        assert [row["operation_id"] for row in json.loads(out)] == ["op-1"]
+        proxy.stall()
+        code, _, err = run("dead", "list")
+        assert code == 3
+        assert "no answer within 10 s" in err
 
 
 def test_from_the_topic_and_back(config, topic, channel, bury, run, listed):
