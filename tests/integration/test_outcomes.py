@@ -275,7 +275,8 @@ def test_what_cannot_be_told_is_run_again(conf, broker):
     driver = SandboxDriver(conf)
     with Connection(broker.url.replace("rabbit", "amqp", 1)) as connection:
         channel = connection.default_channel
-        channel.queue_declare(queue_name(conf), durable=False, auto_delete=False)
+        # Not a quorum queue, as it should be.
+        channel.queue_declare(queue_name(conf), durable=True, auto_delete=False)
         with kit.served(conf, driver) as client:
             operation_id = client.cast.allocate_vip(vip_of(driver, "lb-1"))
             eventually(lambda: driver.backdoor.ports(name="octavia-lb-lb-1"))
