@@ -36,6 +36,12 @@ exec "$@"
 """
 
 
+def strict() -> bool:
+    """Tell whether the broker refuses queues that are neither durable nor exclusive."""
+    names = {path.name for path in _SETTINGS.values()}
+    return pathlib.Path(os.environ.get("RABBITMQ_CONFIG_FILES", "")).name in names
+
+
 def main() -> NoReturn:
     """Run the command, with an installation that is made first if there is none."""
     parser = argparse.ArgumentParser(

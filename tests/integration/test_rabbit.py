@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import re
 import shlex
 import threading
@@ -23,10 +22,11 @@ from networker.rpc import rabbit, transport
 from networker.rpc.connection import Connection as OurConnection
 from networker.rpc.listener import Request
 from networker.testing import kit, processes
+from tests.rabbitmq import strict
 
 PINNED = "networker.rpc relies on it: mend rabbit.py or listener.py, or the range in setup.cfg"
-#: What left-over queues can be. tests/rabbitmq4.conf lets RabbitMQ refuse all but one.
-DURABLE = [True] if "RABBITMQ_CONFIG_FILES" in os.environ else [True, False]
+#: What left-over queues can be.
+DURABLE = [True] if strict() else [True, False]
 #: What methods of ours override or call, with the parameters that they rely on.
 METHODS = [
     (impl_rabbit.Connection, "__init__", ["self", "conf", "url", "purpose", "retry"]),
