@@ -8,6 +8,10 @@ a controller has no use for.
 
 from __future__ import annotations
 
+import networker._eventlet  # noqa: F401 - before anything of oslo.messaging
+
+# isort: split
+
 import contextlib
 import importlib
 from collections.abc import Iterable, Sequence

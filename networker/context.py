@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import pathlib
+import socket
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,11 +17,12 @@ from typing import Any
 from oslo_context import context as oslo_context
 
 from networker import exceptions
+from networker._text import plain
 
+#: Characters of an id or a name that another process has sent.
+_LONGEST = 255
 #: Seconds within which the broker does not give up a worker that does not move.
 _SURE = 5.0
-#: Characters of an id that another service may have to keep.
-_LONGEST = 255
 #: Seconds that are no time of anybody's.
 _FAR = 1e12
 
@@ -27,6 +33,7 @@ class Context(oslo_context.RequestContext):
     :param operation_id: names one logical call; the same for each time it is sent
     :param deadline: seconds since the epoch after which nobody waits for the answer
     :param sent: seconds since the epoch when it was sent, by the sender's clock
+    :param caller: host, program and process id of who asked, as it says itself
     :param awaited: whether a caller waits for the answer; a cast is not awaited
     :param lease: tells whether the request is still this worker's; None if it cannot be
         anybody else's
@@ -41,6 +48,7 @@ class Context(oslo_context.RequestContext):
         deadline: float | None = None,
         *,
         sent: float | None = None,
+        caller: str | None = None,
         awaited: bool = True,
         lease: Callable[[], bool] | None = None,
         **ids: Any,
@@ -51,27 +59,37 @@ class Context(oslo_context.RequestContext):
         self.operation_id = operation_id or str(uuid.uuid4())
         self.deadline = deadline
         self.sent = sent
+        self.caller = caller
         self.awaited = awaited
         self.lease = lease
         self.since = time.monotonic()
+        self._logged: dict[str, Any] | None = None
 
     @classmethod
     def of_caller(cls, given: oslo_context.RequestContext | None) -> Context:
         """Return a new operation on behalf of `given`, or of the thread's context."""
         caller = given or oslo_context.get_current()
         if caller is None:
-            return cls()
+            return cls(caller=_program(os.getpid()))
         return cls(
-            request_id=caller.request_id, global_request_id=caller.global_request_id
+            caller=_program(os.getpid()),
+            request_id=caller.request_id,
+            global_request_id=caller.global_request_id,
         )
 
     @classmethod
     def from_wire(cls, data: Any) -> Context:
-        """Return the context that :meth:`to_wire` wrote; anything else is ignored."""
+        """Return the context that :meth:`to_wire` wrote; anything else is ignored.
+
+        Its texts end in logs, headers and marks, so none is long or has control
+        characters.
+        """
         data = data if isinstance(data, dict) else {}
-        texts = ("operation_id", "request_id", "global_request_id")
+        texts = ("operation_id", "request_id", "global_request_id", "caller")
         times = ("deadline", "sent")
-        known = {k: data[k] for k in texts if is_id(data.get(k))}
+        known: dict[str, Any] = {
+            k: _id(data[k]) for k in texts if _is_text(data.get(k))
+        }
         known |= {k: data[k] for k in times if _is_time(data.get(k))}
         return cls(awaited=data.get("awaited") is not False, **known)
 
@@ -83,8 +101,16 @@ class Context(oslo_context.RequestContext):
             "global_request_id": self.global_request_id,
             "deadline": self.deadline,
             "sent": self.sent,
+            "caller": self.caller,
             "awaited": self.awaited,
         }
+
+    def get_logging_values(self) -> dict[str, Any]:
+        """Return what oslo.log can show of it, the same for all lines."""
+        if self._logged is None:
+            more = {"operation_id": self.operation_id, "caller": self.caller}
+            self._logged = super().get_logging_values() | more
+        return self._logged
 
     def entered(self) -> contextlib.AbstractContextManager[None]:
         """Be the thread's current context for a while."""
@@ -118,6 +144,15 @@ class Context(oslo_context.RequestContext):
             self.deadline = min(self.deadline, time.time() + given)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _id(text: str) -> str:
+    """Return what stands for a text in logs and in HTTP headers."""
+    return plain(text, _LONGEST).encode("ascii", "backslashreplace").decode()
+
+
 def is_id(value: object) -> bool:
     """Tell whether something can stand for an id in logs and in HTTP headers."""
     if not isinstance(value, str):
@@ -146,6 +181,13 @@ def current(context: oslo_context.RequestContext | None) -> Iterator[None]:
         yield
     finally:
         _store(before)
+
+
+@functools.cache
+def _program(pid: int) -> str:
+    """Return what a process of this program calls itself."""
+    name = pathlib.PurePath(sys.argv[0] if sys.argv else "").name or "python"
+    return f"{socket.gethostname()}:{name}:{pid}"
 
 
 def current_trace_id() -> str | None:

@@ -20,12 +20,11 @@ from typing import NoReturn
 
 import tenacity
 from oslo_config import cfg
-from oslo_log import log
 from oslo_service import backend
 from oslo_service.backend.base import ServiceBase
 
 from networker import conf as options
-from networker import drivers, exceptions
+from networker import drivers, exceptions, logs
 from networker.context import Context
 from networker.rpc import policies
 from networker.rpc.server import Server
@@ -40,17 +39,6 @@ ABOUT = (
 WRONG, UNREACHABLE = 2, 3
 #: Seconds that the cloud has to answer when a worker starts.
 PATIENCE = 10.0
-#: Libraries that would log every message, request or reconnection of theirs.
-_QUIET = {
-    "amqp": "ERROR",
-    "keystoneauth": "WARNING",
-    "openstack": "WARNING",
-    "oslo.messaging": "INFO",
-    "oslo_messaging": "INFO",
-    "stevedore": "ERROR",
-    "taskflow": "WARNING",
-    "urllib3": "WARNING",
-}
 
 
 class Worker(ServiceBase):  # type: ignore[misc]
@@ -155,9 +143,8 @@ def configure(arguments: Sequence[str]) -> cfg.ConfigOpts:
     """
     try:
         conf = options.load(arguments, cfg.CONF, "networker-worker", ABOUT)
-        log.set_defaults(default_log_levels=[f"{k}={v}" for k, v in _QUIET.items()])
-        log.setup(conf, "networker")
-    except (cfg.Error, log.LogConfigError) as error:
+        logs.setup(conf)
+    except cfg.Error as error:
         raise Refused(str(error)) from error
     return conf
 

@@ -38,18 +38,24 @@ class Bus:
         self._closed = False
 
     def call(
-        self, context: Context, method: str, wire: dict[str, Any], timeout: float
+        self,
+        context: Context,
+        method: str,
+        wire: dict[str, Any],
+        timeout: float,
+        pool_timeout: float | None = None,
     ) -> Any:
         """Send a request and return the answer.
 
         :param context: gets the deadline
         :param wire: encoded arguments
         :param timeout: seconds for all of it
+        :param pool_timeout: seconds without any worker; None for what is configured
         :raises InvalidRequest: it is too large
         :raises BusError: there was none
         """
         context.deadline = time.time() + timeout
-        return self._deliver(context, method, wire, timeout)
+        return self._deliver(context, method, wire, timeout, pool_timeout)
 
     def cast(
         self, context: Context, method: str, wire: dict[str, Any], timeout: float
@@ -69,12 +75,18 @@ class Bus:
         self._transport.cleanup()
 
     def _deliver(
-        self, context: Context, method: str, wire: dict[str, Any], timeout: float
+        self,
+        context: Context,
+        method: str,
+        wire: dict[str, Any],
+        timeout: float,
+        pool_timeout: float | None = None,
     ) -> Any:
         sizes.check_request(method, [wire, context.to_wire()], self._most)
         if self._closed:
             text = f"{method}: this client is closed"
             raise exceptions.BusUnavailable(text, method=method)
         end = time.monotonic() + timeout
-        request = Request(context, method, wire, self._topic, timeout, end)
+        where = self._topic, timeout, end, pool_timeout
+        request = Request(context, method, wire, *where)
         return self._delivery.deliver(request)

@@ -187,7 +187,9 @@ class Caller:
 
     def _wait(self, request: Request, sending: Sending) -> Any:
         """Return a result; None if there is none in time."""
-        watch = self._watch if request.context.awaited else None
+        watch = None
+        if request.context.awaited:
+            watch = self._watch.within(request.pool_timeout)
         since = time.monotonic()
         while True:
             try:

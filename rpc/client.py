@@ -14,8 +14,9 @@ from typing import Any, Self
 from oslo_config import cfg
 from oslo_context import context as oslo_context
 
+from networker import _eventlet, exceptions
 from networker import conf as options
-from networker import exceptions
+from networker._text import plain
 from networker.context import Context
 from networker.drivers import base
 from networker.rpc import codec, contract
@@ -23,6 +24,9 @@ from networker.rpc.bus import Bus
 from networker.rpc.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
+
+#: Characters of a worker's name.
+_LONGEST = 255
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Options:
     timeout: float
     context: oslo_context.RequestContext | None = None
     observer: Callable[[Reply], None] | None = None
+    pool_timeout: float | None = None
 
 
 class Client(base.NetworkDriver):
@@ -85,12 +90,16 @@ class Client(base.NetworkDriver):
         timeout: float | None = None,
         context: oslo_context.RequestContext | None = None,
         observer: Callable[[Reply], None] | None = None,
+        pool_timeout: float | None = None,
     ) -> Self:
         """Return a client on the same connection that makes its calls in another way.
 
         :param timeout: seconds that a call may take, or a cast until it is handed over
         :param context: on whose behalf; its request ids are passed on
         :param observer: called after every call, in the calling thread
+        :param pool_timeout: seconds without any worker after which a call ends before its
+            time, over RabbitMQ; ``[networker] pool_timeout`` where nobody says so. A call
+            ends within five thirds of it
         """
         now = self._options
         other = copy.copy(self)
@@ -98,6 +107,7 @@ class Client(base.NetworkDriver):
             timeout=now.timeout if timeout is None else timeout,
             context=context or now.context,
             observer=observer or now.observer,
+            pool_timeout=now.pool_timeout if pool_timeout is None else pool_timeout,
         )
         return other
 
@@ -116,9 +126,15 @@ class Client(base.NetworkDriver):
         began = time.monotonic()
         worker, failure = "", None
         try:
-            wire = self._bus.call(context, method.name, wire, self._options.timeout)
+            wire = self._bus.call(
+                context,
+                method.name,
+                wire,
+                self._options.timeout,
+                self._options.pool_timeout,
+            )
             answer = codec.decode_answer(method, wire)
-            worker = answer.worker
+            worker = plain(answer.worker, _LONGEST)
             if answer.error is not None:
                 raise codec.decode_error(answer.error)
             return codec.decode_result(method, answer.result)
@@ -190,9 +206,11 @@ def connect(conf: cfg.ConfigOpts) -> Client:
 
     :param conf: with ``[DEFAULT] transport_url`` and ``[networker]``; options that are
         not registered yet are
-    :raises ValueError: the transport_url is malformed or names an unknown transport, or
-        users' tokens are to be forwarded without sound keys
+    :raises ValueError: the transport_url is malformed or names an unknown transport,
+        users' tokens are to be forwarded without sound keys, or eventlet has patched
+        this process
     """
+    _eventlet.refuse()
     options.register(conf)
     tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
     client: Client = _CLIENT(Bus(conf), tokens, settings)

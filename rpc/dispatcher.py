@@ -15,17 +15,22 @@ from typing import Any
 import oslo_messaging
 
 from networker import exceptions
+from networker._text import plain
 from networker.conf import MAX_MESSAGE_SIZE
 from networker.context import Context
 from networker.drivers import base
 from networker.rpc import codec, contract, sizes
-from networker.rpc.oneline import one_line
 from networker.rpc.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds by which a caller's clock may be ahead before it is worth a line in the log.
 _SKEW = 1.0
+
+#: Characters of an error's text in the log.
+_LONGEST = 2000
+_DONE = "%(method)s operation=%(operation_id)s caller=%(caller)s %(seconds).3f s %(outcome)s"
+_FAILED = f"{_DONE}: %(error)s"
 
 #: Tells how a cast ended: context, method, encoded answer, seconds that it ran.
 Publish = Callable[[Context, str, dict[str, Any], float], None]
@@ -84,17 +89,15 @@ class Dispatcher:
             try:
                 answer = codec.encode_answer(self._run(method, context, wire))
                 self._refuse_large(method, context, answer)
-                outcome = "ok"
+                outcome, text = "ok", None
             except exceptions.NetworkException as error:
                 answer = self._failed(error)
-                outcome = one_line(f"{type(error).__name__}: {error}")
+                outcome, text = type(error).__name__, str(error)
             except BaseException as error:  # noqa: BLE001 - a caller waits for an answer
                 answer = self._broken(method, error)
-                outcome = f"broken: {type(error).__name__}"
+                outcome, text = "broken", type(error).__name__
             seconds = time.monotonic() - began
-            LOG.info(
-                "%s [%s] %.3f s %s", method.name, context.trace_id, seconds, outcome
-            )
+            _tell(method, context, seconds, outcome, text)
             if self._publish and not context.awaited:
                 self._publish(context, method.name, answer, seconds)
         return answer
@@ -158,6 +161,28 @@ def refusal(error: exceptions.NetworkException) -> dict[str, Any]:
 
 def _this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _tell(
+    method: contract.Method,
+    context: Context,
+    seconds: float,
+    outcome: str,
+    error: str | None,
+) -> None:
+    """Log a call: as one line, and as fields where the log has such.
+
+    The request id is not among them: oslo.log shows the context's with every line.
+    """
+    fields = {
+        "method": method.name,
+        "operation_id": context.operation_id,
+        "caller": context.caller,
+        "seconds": seconds,
+        "outcome": outcome,
+        "error": error and plain(error, _LONGEST),
+    }
+    LOG.info(_FAILED if error else _DONE, fields, extra={"extra": fields})
 
 
 def _lease(wire_context: Any) -> Callable[[], bool] | None:

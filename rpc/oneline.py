@@ -8,6 +8,8 @@ import reprlib
 import threading
 import time
 
+from networker._text import plain
+
 #: Characters that a line may take of what others sent.
 LONGEST = 1000
 #: Seconds between two lines about the same.
@@ -19,11 +21,7 @@ def one_line(text: str, most: int = LONGEST) -> str:
 
     :param most: characters to keep of it
     """
-    kept = text[:most]
-    if not kept.isprintable():
-        kept = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in kept)
-    rest = len(text) - most
-    return f"{kept}... ({rest} more characters)" if rest > 0 else kept
+    return plain(text, most)
 
 
 def shown(value: object) -> str:

@@ -17,8 +17,8 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging._drivers import base, common
 
+from networker import _eventlet, exceptions
 from networker import conf as options
-from networker import exceptions
 from networker._types import known
 from networker.rpc import aside, broker, codec, contract, listener, rabbit, telling
 from networker.rpc.oneline import Seldom, one_line
@@ -140,10 +140,12 @@ def outcomes(
     :param conf: as for :func:`networker.rpc.connect`
     :param timeout: seconds without any outcome after which the loop ends, whatever state
         the broker is in; it can be begun again. None for never
-    :raises ValueError: the transport_url is malformed or names an unknown transport
+    :raises ValueError: the transport_url is malformed or names an unknown transport, or
+        eventlet has patched this process
     :raises BusUnavailable: the broker cannot be reached, or an exchange or a queue
         exists with other properties
     """
+    _eventlet.refuse()
     options.register(conf)
     transport, target = telling.connected(conf), telling.target(conf)
     telling.check(transport, target)

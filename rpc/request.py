@@ -35,6 +35,8 @@ class Request:
     :param topic: where it goes, for people
     :param timeout: seconds for all of it
     :param end: when they are over, by the monotonic clock
+    :param pool_timeout: seconds without any worker after which to give up; None for what
+        is configured
     """
 
     context: Context
@@ -43,6 +45,7 @@ class Request:
     topic: str
     timeout: float
     end: float
+    pool_timeout: float | None = None
 
     @property
     def version(self) -> str:

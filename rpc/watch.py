@@ -29,6 +29,16 @@ class Watch:
         self._looking = False
         self._looked = 0.0
         self._empty_since: float | None = None
+        self._others: dict[float, Watch] = {}
+
+    def within(self, patience: float | None) -> Watch:
+        """Return one for callers with another patience; None for this one's.
+
+        It looks for itself, as often as its callers need.
+        """
+        if patience is None or patience == self._patience:
+            return self
+        return self._others.setdefault(patience, Watch(self._listeners, patience))
 
     def deserted(self, since: float) -> bool:
         """Tell whether nobody has listened for long; it asks without waiting for it.

@@ -42,7 +42,7 @@ class NetworkerDriver(Lookups):
                 vip = self._call(method, load_balancer=known)
             except exceptions.PortNotFound as error:
                 # A failover has to repair it, whoever made it.
-                LOG.warning("making the VIP's port anew: %s", error)
+                LOG.warning("making the VIP's port anew: %s", errors.shown(error))
                 wanted.port_id = None
                 vip = self._call(method, load_balancer=known)
         return results.virtual_ips(vip, load_balancer)
@@ -112,7 +112,11 @@ class NetworkerDriver(Lookups):
             try:
                 self._call("update_aap_port_sg", **known)
             except exceptions.MissingVIPSecurityGroup as error:
-                LOG.warning("left port %s as it is: %s", amphora.vrrp_port_id, error)
+                LOG.warning(
+                    "left port %s as it is: %s",
+                    amphora.vrrp_port_id,
+                    errors.shown(error),
+                )
 
     def plug_aap_port(
         self, load_balancer: Any, vip: Any, amphora: Any, subnet: Any

@@ -13,9 +13,12 @@ from octavia.common import exceptions as common
 from octavia.network import base
 
 from networker import exceptions
+from networker._text import plain
 
 LOG = logging.getLogger(__name__)
 
+#: Characters of an error's text in the log.
+_LONGEST = 2000
 #: The class that says that a method failed, whatever the reason: NetworkException where
 #: there is no other here.
 _OWN: Mapping[str, str] = MappingProxyType(
@@ -76,8 +79,13 @@ def translated(method: str) -> Iterator[None]:
         yield
     except exceptions.NetworkException as error:
         if isinstance(error, (exceptions.BusError, exceptions.Retriable)):
-            LOG.error("networker: %s: %s", type(error).__name__, error)
+            LOG.error("networker: %s: %s", type(error).__name__, shown(error))
         raise translate(method, error) from error
+
+
+def shown(error: exceptions.NetworkException) -> str:
+    """Return what an error says as it can be in one line of Octavia's log."""
+    return plain(str(error), _LONGEST)
 
 
 def translate(method: str, error: exceptions.NetworkException) -> Any:

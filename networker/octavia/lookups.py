@@ -44,8 +44,11 @@ class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
             raise exceptions.InvalidRequest(
                 f"Octavia's configuration: {error}"
             ) from error
-        seconds = options.timeout(cfg.CONF, method)
-        return getattr(client.with_options(timeout=seconds), method)(**arguments)
+        bound = client.with_options(
+            timeout=options.timeout(cfg.CONF, method),
+            pool_timeout=options.pool_timeout(cfg.CONF, method),
+        )
+        return getattr(bound, method)(**arguments)
 
     def _ask(self, method: str, **arguments: Any) -> Any:
         """Call a method of networker's interface.

@@ -6,6 +6,7 @@ They are read from Octavia's own configuration, beside ``[networker]``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -24,6 +25,15 @@ octavia_opts: list[cfg.Opt] = [
         min=1.0,
         help="Seconds for look-ups and for allocating a VIP. Octavia's API does these "
         "inside a user's request and a transaction of its database.",
+    ),
+    cfg.FloatOpt(
+        "api_pool_timeout",
+        default=1.5,
+        min=0.5,
+        help="Seconds without any worker after which look-ups of Octavia's API fail, within "
+        "five thirds of it. A restart of all workers that takes longer is an error of the "
+        "API. Flows, and what changes something, wait for [networker] pool_timeout and "
+        "their own time.",
     ),
     cfg.FloatOpt(
         "flow_timeout",
@@ -49,8 +59,7 @@ octavia_opts: list[cfg.Opt] = [
     ),
 ]
 
-_IN_API = (
-    "allocate_vip",
+_LOOKUPS = (
     "get_network",
     "get_network_by_name",
     "get_network_ip_availability",
@@ -90,9 +99,12 @@ _DETACHING = (
     "unplug_vip",
 )
 
+#: Every process of Octavia's API has it, by whatever server it is run, and no other.
+_API = "octavia.api.app"
+
 #: The option that bounds each method of the interface.
 TIMEOUTS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(_IN_API, "api_timeout")
+    dict.fromkeys(("allocate_vip", *_LOOKUPS), "api_timeout")
     | dict.fromkeys(_IN_FLOWS, "flow_timeout")
     | dict.fromkeys(_DETACHING, "detach_timeout")
 )
@@ -108,6 +120,18 @@ def register(conf: cfg.ConfigOpts) -> None:
 def timeout(conf: cfg.ConfigOpts, method: str) -> float:
     """Return the seconds that a method of the interface may take."""
     return float(conf[GROUP.name][TIMEOUTS[method]])
+
+
+def pool_timeout(conf: cfg.ConfigOpts, method: str) -> float | None:
+    """Return the seconds that a method waits for any worker; None for the bus's own.
+
+    Only look-ups of the API are impatient: a user waits for them. A change that nobody
+    awaits any more could still be made when workers are back, as long as its time is not
+    up; and flows would fail where they can wait.
+    """
+    if method in _LOOKUPS and _API in sys.modules:
+        return float(conf[GROUP.name].api_pool_timeout)
+    return None
 
 
 def lookup_cache(conf: cfg.ConfigOpts) -> float:

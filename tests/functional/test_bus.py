@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
+import socket
 import threading
 import time
 import uuid
@@ -11,6 +14,7 @@ from typing import Any
 
 import oslo_messaging
 import pytest
+import tenacity
 from oslo_context import context as oslo_context
 
 from networker import exceptions, rpc
@@ -272,28 +276,60 @@ def test_request_ids_are_the_callers(serve):
     assert 0 < deadline - time.time() < 31
 
 
+def missing(**arguments):
+    raise exceptions.PortNotFound(**arguments)
+
+
 def test_every_call_is_logged_once(serve, caplog):
-    """One line says method, request id, duration and outcome."""
+    """One line says method, operation, caller, duration and outcome; so do its fields."""
     caplog.set_level(logging.INFO, "networker.rpc.dispatcher")
-
-    def missing(**_):
-        raise exceptions.PortNotFound(port_id="p")
-
     client, _, _ = serve(get_port=missing)
-    context = Context(request_id="req-77")
     with pytest.raises(exceptions.PortNotFound):
-        client.with_options(context=context).get_port("p")
-    (line,) = [r.getMessage() for r in caplog.records]
-    assert line.startswith("get_port [req-77] 0.0")
-    assert "PortNotFound: port p does not exist" in line
+        client.get_port("p")
+    operation = client.cast.get_port("p")
+    tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda held: not held),
+        wait=tenacity.wait_fixed(0.02),
+        stop=tenacity.stop_after_delay(20),
+    )(lambda: len(caplog.records) == 2)
+    for record in caplog.records:
+        fields = record.extra
+        assert re.fullmatch(
+            rf"get_port operation={fields['operation_id']} caller={fields['caller']} "
+            r"0\.\d{3} s PortNotFound: port p does not exist",
+            record.getMessage(),
+        )
+        assert fields["caller"].startswith(f"{socket.gethostname()}:")
+        assert fields["caller"].endswith(f":{os.getpid()}")
+        assert (fields["method"], fields["outcome"]) == ("get_port", "PortNotFound")
+    assert caplog.records[1].extra["operation_id"] == operation
+
+
+def test_no_text_of_a_caller_ends_a_line(serve, caplog):
+    """Line ends and commands to terminals in ids, names and errors are escaped."""
+    caplog.set_level(logging.INFO, "networker.rpc.dispatcher")
+    seen: list[Any] = []
+
+    def look(**arguments):
+        seen.append(oslo_context.get_current())
+        raise exceptions.PortNotFound(**arguments)
+
+    client, _, _ = serve(get_port=look)
+    forged = "req-1\n2026-01-01 INFO \u2028\x1b[2K" + "x" * 1000
+    asked = Context(request_id=forged, global_request_id=forged)
+    with pytest.raises(exceptions.PortNotFound):
+        client.with_options(context=asked).get_port(f"p{forged}")
+    (record,) = caplog.records
+    (context,) = seen
+    texts = [context.request_id, context.global_request_id, context.trace_id]
+    for text in [record.getMessage(), *texts]:
+        assert text.isprintable()
+        assert r"req-1\n2026-01-01 INFO \u2028\x1b[2Kxxx" in text
+    assert all(len(text) < 300 for text in texts)
 
 
 def test_an_observer_sees_every_call(serve):
     """Method, time, worker and error of a call can be counted by the controller."""
-
-    def missing(**_):
-        raise exceptions.PortNotFound(port_id="p")
-
     client, _, _ = serve(get_port=missing)
     replies: list[rpc.Reply] = []
     observed = client.with_options(observer=replies.append)

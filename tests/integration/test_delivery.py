@@ -195,6 +195,35 @@ def test_a_pool_that_is_gone(configured):
         assert isinstance(told.value, exceptions.Retriable)
 
 
+def test_a_caller_that_is_impatient(configured):
+    """A client may wait less long for a pool than others do, on the same connection."""
+    config = configured()
+    with processes.serving(config):
+        pass
+    with rpc.connect(processes.configuration(config)) as client:
+        hurried = client.with_options(timeout=60, pool_timeout=0.5)
+        for caller in (hurried, hurried.with_options(timeout=50)):
+            began = time.monotonic()
+            with pytest.raises(exceptions.CallTimeout, match="no worker listens"):
+                caller.get_port(NOWHERE)
+            assert time.monotonic() - began < 15  # 30 where nobody says so
+        with pytest.raises(exceptions.CallTimeout) as told:
+            client.with_options(timeout=3).get_port(NOWHERE)
+        assert "no worker listens" not in str(told.value)
+
+
+def test_an_impatient_caller_outlasts_a_short_restart(configured):
+    """A pool that is gone for less than a caller waits is no error."""
+    config = configured()
+    with processes.serving(config) as (workers, client):
+        workers.terminate()
+        with futures.ThreadPoolExecutor(1) as pool:
+            hurried = client.with_options(timeout=60, pool_timeout=30)
+            asked = pool.submit(hurried.get_port, NOWHERE)
+            with processes.serving(config), pytest.raises(exceptions.PortNotFound):
+                asked.result()
+
+
 def test_classic_queues_by_option(configured, broker):
     """An operator who wants classic queues gets durable ones, and the same service."""
     options = {"rabbit_quorum_queue": False, "rabbit_transient_quorum_queue": False}

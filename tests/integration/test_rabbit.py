@@ -90,7 +90,12 @@ def test_private_state_is_where_it_was(listener):
     """A release of oslo.messaging that keeps its state elsewhere is found out here."""
     driver, connection = listener.driver, listener.conn.connection
     assert driver._connection_pool.connection_cls is OurConnection, PINNED
-    for name in ("_declared_queues", "_consumers", "_poll_timeout", "_declared_exchanges"):
+    for name in (
+        "_declared_queues",
+        "_consumers",
+        "_poll_timeout",
+        "_declared_exchanges",
+    ):
         assert hasattr(connection, name), f"Connection.{name} is gone; {PINNED}"
     wire = connection.channel.connection.transport
     for name in ("_quick_recv", "_read_buffer", "_write", "sock"):

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
+import sys
 from concurrent import futures
 
 import psutil
@@ -15,6 +18,7 @@ import pytest
 import tenacity
 
 from networker import exceptions, rpc
+from networker.context import Context
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, LoadBalancer
 from networker.testing import processes, rabbitmq
@@ -117,16 +121,98 @@ def test_sighup_reloads_the_configuration(configured):
         eventually(lambda: len(set(children(workers)) - before) == 2)
         eventually(lambda: not set(children(workers)) & before)
         assert lookup(client)
-        durations = re.findall(r"get_port \[\S+\] ([\d.]+) s", workers.log)
+        durations = re.findall(r"get_port operation=.* ([\d.]+) s", workers.log)
         assert float(durations[-1]) >= 0.4
 
 
+def test_a_controller_runs_without_eventlet(configured):
+    """Neither connecting nor a call nor a cast imports it, where the process has not."""
+    config = configured()
+    code = f"""if True:
+        import sys
+        from networker import exceptions, rpc
+        from networker.testing import processes
+        with rpc.connect(processes.configuration({str(config)!r})) as client:
+            client.cast.get_port("{NOWHERE}")
+            try:
+                client.with_options(timeout=60).get_port("{NOWHERE}")
+            except exceptions.PortNotFound:
+                print(sorted({{"eventlet", "greenlet"}} & sys.modules.keys()))
+    """
+    with processes.serving(config):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+    assert done.stdout == "[]\n"
+    assert "Eventlet" not in done.stderr
+
+
+def lines(workers: processes.Workers, begun: int, number: int) -> list[str]:
+    """Wait for so many lines of calls that were logged since, and return them."""
+
+    def found() -> list[str]:
+        logged = workers.log[begun:].splitlines()
+        return [line for line in logged if "get_port operation=" in line]
+
+    eventually(lambda: len(found()) >= number)
+    return found()
+
+
 def test_one_line_for_each_call(configured):
-    """The log has method, request id, duration and outcome of every call."""
+    """The log has each call and cast once, and each id once in its line."""
     with processes.serving(configured()) as (workers, client):
-        lookup(client)
-        found = re.findall(r"get_port \[(req-\S+)\] \d+\.\d{3} s (\w+)", workers.log)
-        assert [outcome for _, outcome in found] == ["PortNotFound"]
+        begun = len(workers.log)
+        context = Context(request_id="req-7", global_request_id="req-8")
+        asked = client.with_options(context=context, timeout=30)
+        with pytest.raises(exceptions.PortNotFound):
+            asked.get_port(NOWHERE)
+        operation = asked.cast.get_port(NOWHERE)
+        called, cast = lines(workers, begun, 2)
+        for line in (called, cast):
+            assert line.count("req-7") == line.count("req-8") == 1
+            assert re.search(
+                r" \[req-8 req-7 [- ]*\] get_port operation=\S{36} "
+                rf"caller={socket.gethostname()}:\S+:{os.getpid()} \d+\.\d{{3}} s "
+                rf"PortNotFound: port {NOWHERE} does not exist$",
+                line,
+            )
+        assert cast.count(operation) == 1
+
+
+def test_the_log_as_fields(configured):
+    """With use_json every line is an object, and a call's is the same with keys."""
+    config = configured(DEFAULT={"use_json": True})
+    with processes.serving(config) as (workers, client):
+        begun = len(workers.log)
+        context = Context(request_id="req-7")
+        with pytest.raises(exceptions.PortNotFound):
+            client.with_options(context=context, timeout=30).get_port(NOWHERE)
+        line = json.loads(*lines(workers, begun, 1))
+        told = line["extra"]
+        assert line["context"]["request_id"] == "req-7"
+        assert line["context"]["operation_id"] == told["operation_id"]
+        assert told["method"] == "get_port"
+        assert told["caller"].endswith(f":{os.getpid()}")
+        assert told["outcome"] == "PortNotFound"
+        assert told["error"] == f"port {NOWHERE} does not exist"
+        assert 0 <= told["seconds"] < 30
+
+
+def test_nobody_forges_a_line(configured):
+    """What a caller sends is in its own line, whatever it is."""
+    forged = "\n2026-11-29 10:00:00.000 1 INFO networker.forged [-] all is well"
+    with processes.serving(configured()) as (workers, client):
+        begun = len(workers.log)
+        context = Context(request_id=f"req-7{forged}", global_request_id=f"r{forged}")
+        with pytest.raises(exceptions.PortNotFound):
+            client.with_options(context=context, timeout=30).get_port(f"p{forged}")
+        (line,) = lines(workers, begun, 1)
+        assert line.count("networker.forged") == 3
+        assert not re.search(r"^\S+ 10:00:00", workers.log, re.MULTILINE)
 
 
 def refused(config: pathlib.Path) -> tuple[int, list[str]]:
@@ -155,6 +241,8 @@ def refused(config: pathlib.Path) -> tuple[int, list[str]]:
             "cannot be reached",
         ),
         ({"sandbox": {"topology": "/none.yaml"}}, 2, "/none.yaml"),
+        ({"DEFAULT": {"log_file": "/none/log"}}, 2, "'/none/log'"),
+        ({"DEFAULT": {"log_config_append": "/none.ini"}}, 2, "/none.ini"),
         ({"sandbox": {"database": "/none/sandbox.sqlite"}}, 2, "/none"),
         ({"networker": {"driver": "neutron"}}, 2, "[neutron]"),
         (

@@ -30,13 +30,15 @@ class Recorder:
         self.sent: dict[str, dict[str, Any]] = {}
         #: By method: the seconds it was given.
         self.timeouts: dict[str, float] = {}
-        self._timeout = 0.0
+        #: By method: the seconds it waits for any worker.
+        self.patience: dict[str, float | None] = {}
+        self._options: tuple[float, float | None] = (0.0, None)
 
     def mine(self) -> Self:
         return self
 
-    def with_options(self, timeout: float) -> Self:
-        self._timeout = timeout
+    def with_options(self, timeout: float, pool_timeout: float | None) -> Self:
+        self._options = timeout, pool_timeout
         return self
 
     def size(self, method: str) -> int:
@@ -48,7 +50,7 @@ class Recorder:
 
         def send(**arguments: Any) -> Any:
             self.sent[name] = codec.encode_arguments(method, arguments)
-            self.timeouts[name] = self._timeout
+            self.timeouts[name], self.patience[name] = self._options
             return _RESULTS.get(name)
 
         return send

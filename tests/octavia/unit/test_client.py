@@ -3,18 +3,27 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
+import time
+import uuid
 
 import pytest
-from octavia.common import utils
+from octavia.common import exceptions as common
+from octavia.common import utils, validate
 from octavia.network import base
 
 from networker import rpc
+from networker.drivers.sandbox.driver import SandboxDriver
 from networker.octavia.driver import NetworkerDriver
 from networker.octavia.lookups import Lookups
 from networker.octavia.process import PerProcess
+from networker.rpc.server import Server
+from networker.testing import kit
 from tests.octavia.unit.objects import new
+
+NOWHERE = "11111111-2222-4333-8444-555555555555"
 
 
 def test_making_a_driver_does_nothing(conf):
@@ -65,3 +74,37 @@ def test_a_forked_process_has_a_client_of_its_own(driver, sandbox):
     assert os.waitstatus_to_exitcode(status) == 0
     assert driver.get_network(network).id == network
     assert clients.mine() is mine
+
+
+def test_the_api_learns_soon_that_nobody_listens(
+    conf, broker, tmp_path, monkeypatch, caplog
+):
+    """Without workers a look-up of the API fails, and the log says why.
+
+    So it is before any worker has ever been there, and when all are gone.
+    """
+    importlib.import_module("octavia.api.app")
+    topic = f"t-{uuid.uuid4()}"
+    conf.config(transport_url=broker.url, topic=topic, group="networker")
+    driver = utils.get_network_driver()
+
+    def look() -> None:
+        caplog.clear()
+        began = time.monotonic()
+        with pytest.raises(common.InvalidSubresource, match=NOWHERE):
+            validate.subnet_exists(NOWHERE)
+        # 3 s on an idle machine; `api_timeout` is 20 s, and `pool_timeout` 30 s.
+        assert time.monotonic() - began < 8
+
+    look()
+    assert f"no worker has declared networker/{topic}" in caplog.text
+    workers = kit.configuration(tmp_path / "sandbox.sqlite")
+    workers.set_override("transport_url", broker.url)
+    workers.set_override("topic", topic, "networker")
+    server = Server(workers, SandboxDriver(workers))
+    server.start()
+    with pytest.raises(base.SubnetNotFound):
+        driver.get_subnet(NOWHERE)
+    server.stop()
+    look()
+    assert f"no worker listens to networker/{topic}" in caplog.text

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -66,7 +67,8 @@ def test_each_method_has_its_time():
     octavias = {n for n, m in contract.methods().items() if m.operation.since < "1.2"}
     assert options.TIMEOUTS.keys() == octavias
     named = {opt.name for _, opts in options.list_opts() for opt in opts}
-    assert set(options.TIMEOUTS.values()) == named - {"lookup_cache_seconds"}
+    others = {"lookup_cache_seconds", "api_pool_timeout"}
+    assert set(options.TIMEOUTS.values()) == named - others
 
 
 def test_the_api_is_not_kept_waiting(monkeypatch):
@@ -83,6 +85,35 @@ def test_the_api_is_not_kept_waiting(monkeypatch):
         "update_vip_sg": 120,
         "unplug_network": 330,
     }
+
+
+def test_only_look_ups_of_the_api_are_impatient(monkeypatch, balancer):
+    """Controllers, and what changes something, wait for a restart of the workers."""
+    recorder = Recorder()
+    monkeypatch.setattr(NetworkerDriver, "_clients", recorder)
+    options.register(config.cfg.CONF)
+    driver = NetworkerDriver()
+    monkeypatch.delitem(sys.modules, "octavia.api.app", raising=False)
+    driver.get_port("p")
+    assert recorder.patience == {"get_port": None}
+    importlib.import_module("octavia.api.app")
+    driver.get_port("p")
+    driver.allocate_vip(balancer.lb)
+    assert recorder.patience == {"get_port": 1.5, "allocate_vip": None}
+
+
+def test_controllers_are_told_from_the_api():
+    """No process of Octavia's but the API has the module by which that is known."""
+    controllers = ("octavia_worker", "health_manager", "house_keeping", "driver_agent")
+    names = ", ".join(f"octavia.cmd.{name}" for name in controllers)
+    code = f"import {names}, sys; print('octavia.api.app' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split()[-1] == "False"
 
 
 @pytest.mark.parametrize(
