@@ -22,9 +22,14 @@ def load(conf: cfg.ConfigOpts) -> NetworkDriver:
     :param conf: a configuration on which :func:`networker.conf.register` was called
     :returns: a driver that is ready to use, made from the entry point's class or
         function by calling it with `conf`
-    :raises Misconfigured: there is no such driver, or its options are wrong
+    :raises Misconfigured: none is named, there is no such driver, or its options are wrong
     """
     name = conf.networker.driver
+    if not name:
+        raise Misconfigured(
+            "[networker] driver is not set: name the network driver that is to answer; "
+            f"installed are {', '.join(installed())}"
+        )
     try:
         found: stevedore.DriverManager[Any] = stevedore.DriverManager(NAMESPACE, name)
     except stevedore.exception.NoMatches as error:

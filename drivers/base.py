@@ -8,6 +8,7 @@ schema of the messages, the command line and the reference are all derived from 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from networker.drivers.interface.amphorae import Amphorae
@@ -56,12 +57,17 @@ class NetworkDriver(Vips, Amphorae, Interfaces, Ports, Lookups):
                 signature = inspect.signature(getattr(NetworkDriver, name))
                 setattr(cls, name, checked(name, declared, signature, method))
 
-    def check(self) -> None:
+    def check(self) -> Sequence[str] | None:
         """Find out whether calls could succeed; a worker does so before it serves.
 
+        :returns: what may not be right and does not keep it from serving, a line for each
         :raises Misconfigured: saying in one line what the operator has to mend
         :raises CloudUnavailable: the cloud cannot be reached just now
         """
+
+    def describe(self) -> dict[str, str]:
+        """Return, by name, where the network is, for the log and for the operator."""
+        return {}
 
     def close(self) -> None:
         """Release connections and threads; the driver is not used afterwards."""

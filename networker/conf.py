@@ -14,12 +14,16 @@ import networker._eventlet  # noqa: F401 - before anything of oslo.messaging
 
 import contextlib
 import importlib
-from collections.abc import Iterable, Sequence
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 
 import oslo_messaging
 from oslo_config import cfg
 from oslo_log import log
+
+from networker import strict
 
 #: Bytes of a message that RabbitMQ 4 takes unless it is told otherwise.
 MAX_MESSAGE_SIZE = 16 * 2**20
@@ -37,9 +41,10 @@ TASKFLOW = cfg.OptGroup(
 networker_opts = [
     cfg.StrOpt(
         "driver",
-        default="sandbox",
+        sample_default="neutron",
         help="Name of the network driver, from the entry points `networker.drivers`. "
-        "`networker driver list` shows those that are installed.",
+        "`networker driver list` shows those that are installed. Workers need it, and "
+        "callers do not.",
     ),
     cfg.IntOpt(
         "workers", default=2, min=1, max=256, help="Number of worker processes."
@@ -246,19 +251,36 @@ def load(
     """
     conf = register(conf if conf is not None else cfg.ConfigOpts())
     log.register_options(conf)
-    conf(
-        list(arguments),
-        project="networker",
-        prog=prog,
-        version=metadata.version("networker"),
-        description=about,
-    )
-    for group, opts in _OWN:
-        for opt in opts:
-            _ = conf[group.name][
-                opt.dest
-            ]  # a wrong value would be found when it is used
+    with _telling_errors(arguments, prog):
+        conf(
+            list(arguments),
+            project="networker",
+            prog=prog,
+            version=metadata.version("networker"),
+            description=about,
+        )
+    wrong = strict.values(conf)
+    if wrong:
+        raise cfg.Error("; ".join(wrong))
     return conf
+
+
+@contextlib.contextmanager
+def _telling_errors(arguments: Sequence[str], prog: str) -> Iterator[None]:
+    """Raise what oslo.config and argparse print before they end the process."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            yield
+    except SystemExit as ended:
+        if not ended.code:  # after --help or --version
+            raise
+        lines = printed.getvalue().splitlines() or [f"exit code {ended.code}"]
+        raise cfg.Error(lines[-1].removeprefix(f"{prog}: error: ")) from ended
+    except UnicodeDecodeError as error:
+        text = f"one of these files is not UTF-8: {error}"
+        raise cfg.ConfigFileParseError(" ".join(arguments), text) from error
+    sys.stderr.write(printed.getvalue())
 
 
 def list_opts() -> Iterable[tuple[str, list[cfg.Opt]]]:

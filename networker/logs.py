@@ -41,12 +41,19 @@ class Record(logging.LogRecord):
         vars(self)["error_summary"] = plain(text, len(text))
 
 
+def quieten() -> None:
+    """Let libraries tell what matters, unless a configuration says otherwise.
+
+    It has no effect on a configuration that has been read already.
+    """
+    log.set_defaults(default_log_levels=[f"{k}={v}" for k, v in _QUIET.items()])
+
+
 def setup(conf: cfg.ConfigOpts) -> None:
     """Log as a configuration says.
 
     :raises oslo_config.cfg.Error: it cannot be done; the message says why
     """
-    log.set_defaults(default_log_levels=[f"{k}={v}" for k, v in _QUIET.items()])
     logging.setLogRecordFactory(Record)
     try:
         log.setup(conf, "networker")

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``networker-worker``: the one place where bus and driver are joined.
-
-Exit codes: 0 stopped on request; 2 the configuration is wrong, or the broker or the
-cloud refused what it says; 3 the broker or the cloud cannot be reached just now.
-"""
+"""What ``networker-worker`` runs: the one place where bus and driver are joined."""
 
 from __future__ import annotations
 
@@ -11,22 +7,24 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 
 # isort: split
 
+import contextlib
+import dataclasses
 import logging
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
 
 import tenacity
 from oslo_config import cfg
-from oslo_service import backend
+from oslo_service import opts as service_opts
 from oslo_service.backend.base import ServiceBase
 
 from networker import conf as options
-from networker import drivers, exceptions, logs
+from networker import drivers, exceptions, logs, strict
 from networker.context import Context
-from networker.rpc import policies
+from networker.rpc import checks, policies
 from networker.rpc.server import Server
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +32,8 @@ LOG = logging.getLogger(__name__)
 ABOUT = (
     "Serve a network driver on the message bus. Broker, driver and the number of "
     "processes are read from --config-file, else from /etc/networker/networker.conf. "
-    "SIGTERM drains, SIGHUP reloads. `networker config check` tries a configuration."
+    "SIGTERM drains; SIGHUP reloads, if the new configuration is right. "
+    "`networker config check` tries one."
 )
 WRONG, UNREACHABLE = 2, 3
 #: Seconds that the cloud has to answer when a worker starts.
@@ -48,10 +47,14 @@ class Worker(ServiceBase):  # type: ignore[misc]
     everything but the configuration, is made in :meth:`start`.
 
     :param conf: the configuration, already checked
+    :param serving: called in the worker when it has begun to take requests
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(
+        self, conf: cfg.ConfigOpts, serving: Callable[[], None] = lambda: None
+    ) -> None:
         self._conf = conf
+        self._serving = serving
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._started = threading.Lock()
@@ -61,12 +64,18 @@ class Worker(ServiceBase):  # type: ignore[misc]
     def start(self) -> None:
         """Make driver and server, and begin to serve as soon as the broker is there."""
         with self._started:
-            self._driver = drivers.load(self._conf)
-            server = Server(self._conf, self._driver)
+            try:
+                self._driver = drivers.load(self._conf)
+                server = Server(self._conf, self._driver)
+            except (drivers.Misconfigured, ValueError, cfg.Error) as error:
+                # It was right when the master checked it. Another worker tries soon.
+                LOG.error("this worker cannot serve: %s", " ".join(str(error).split()))
+                sys.exit(WRONG)
             if self._wait_for_broker(server):
                 server.start()
                 self._server = server
                 LOG.info("serving %s", self._conf.networker.topic)
+                self._serving()
 
     def stop(self) -> None:
         """Take no more requests and return when those begun are answered."""
@@ -114,24 +123,103 @@ class Refused(Exception):
         self.code = code
 
 
-def check(conf: cfg.ConfigOpts) -> drivers.NetworkDriver:
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    :param facts: what is configured, and who answered
+    :param warnings: what does not keep workers from serving, and is not right either
+    """
+
+    facts: Mapping[str, str]
+    warnings: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.facts.items())
+
+
+def check(conf: cfg.ConfigOpts, *, rights: bool = False) -> Report:
     """Find out whether a worker could serve with this configuration.
 
-    :returns: the driver, which the caller closes
+    :param rights: whether to ask what the broker's user may do, which leaves lines in the
+        broker's log
+    :returns: what was found; driver and connections are closed again
     :raises Refused: saying what has to be mended
     """
+    with _refusing():
+        try:
+            driver = drivers.load(conf)
+        except drivers.Misconfigured as error:
+            # Perhaps because it is not set, but something misspelt is.
+            names(conf)
+            raise Refused(str(error)) from error
+        with contextlib.closing(driver):
+            return _check(conf, driver, rights)
+
+
+def check_caller(conf: cfg.ConfigOpts) -> Report:
+    """Find out whether a controller with this configuration could make calls.
+
+    Of its files, only networker's own groups are looked at.
+
+    :raises Refused: saying what has to be mended
+    """
+    with _refusing():
+        strict.register(conf, strict.CALLERS)
+        wrong = [each.text for each in strict.unknown(conf, strict.CALLERS)]
+        wrong += strict.values(conf)
+        if wrong:
+            raise Refused("; ".join(wrong))
+        facts, warnings = checks.caller(conf)
+        return Report(facts | versions(), warnings)
+
+
+def _check(conf: cfg.ConfigOpts, driver: drivers.NetworkDriver, rights: bool) -> Report:
+    server = Server(conf, driver)
+    service_opts.register_service_opts(conf)
+    warnings = names(conf)
+    wrong = strict.values(conf)
+    if wrong:
+        raise Refused("; ".join(wrong))
+    with Context(deadline=time.time() + PATIENCE).entered():
+        warnings += driver.check() or []
+    server.probe()
+    facts = {"driver": conf.networker.driver, **driver.describe(), **server.describe()}
+    if rights:
+        facts |= server.rights()
+        warnings += policies.complaints(conf)
+    return Report(facts | versions(), warnings)
+
+
+def names(conf: cfg.ConfigOpts) -> list[str]:
+    """Look for names in the files that mean nothing.
+
+    :returns: those in other libraries' groups
+    :raises Refused: there are some in groups of networker, or groups that nobody knows
+    """
+    found = strict.unknown(conf)
+    wrong = [each.text for each in found if each.ours]
+    if wrong:
+        raise Refused("; ".join(wrong))
+    return [each.text for each in found]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a worker or a caller consists of."""
+    return {name: metadata.version(name) for name in ("networker", "oslo.messaging")}
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what says that a configuration does not work into :class:`Refused`."""
     try:
-        driver = drivers.load(conf)
-        with Context(deadline=time.time() + PATIENCE).entered():
-            driver.check()
-        Server(conf, driver).probe()
+        yield
     except exceptions.BusUnavailable as error:
         raise Refused(str(error), WRONG if error.refused else UNREACHABLE) from error
     except exceptions.CloudUnavailable as error:
         raise Refused(str(error), UNREACHABLE) from error
     except (drivers.Misconfigured, ValueError, cfg.Error) as error:
         raise Refused(str(error)) from error
-    return driver
 
 
 def configure(arguments: Sequence[str]) -> cfg.ConfigOpts:
@@ -142,22 +230,9 @@ def configure(arguments: Sequence[str]) -> cfg.ConfigOpts:
     :raises Refused: a file or an option is wrong
     """
     try:
+        logs.quieten()
         conf = options.load(arguments, cfg.CONF, "networker-worker", ABOUT)
         logs.setup(conf)
-    except cfg.Error as error:
+    except (cfg.Error, ValueError, OSError) as error:
         raise Refused(str(error)) from error
     return conf
-
-
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run ``networker-worker`` until it is told to stop."""
-    try:
-        conf = configure(sys.argv[1:] if arguments is None else arguments)
-        check(conf).close()
-        policies.warn(conf)
-    except Refused as error:
-        print(f"networker-worker: {error}", file=sys.stderr)
-        sys.exit(error.code)
-    launch = backend.get_component("launch")
-    launcher = launch(conf, Worker(conf), workers=conf.networker.workers)
-    sys.exit(launcher.wait())

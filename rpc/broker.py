@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import amqp
 import kombu.exceptions
@@ -18,7 +19,7 @@ from amqp import spec
 from oslo_messaging._drivers import common, impl_rabbit
 
 from networker import exceptions
-from networker.rpc import rabbit
+from networker.rpc import rabbit, security
 from networker.rpc.frames import frame_handler
 from networker.rpc.publishing import hear_of_alarms
 from networker.rpc.queues import Requests
@@ -33,10 +34,24 @@ HANDSHAKE = 10.0
 
 
 class Look(impl_rabbit.Connection):  # type: ignore[misc]
-    """A connection that is tried once on each host and then given up."""
+    """A connection that is tried once on each host and then given up.
+
+    :raises Mistaken: it can never come about with the options for TLS
+    """
+
+    def __init__(self, conf: Any, url: Any, purpose: str, retry: float) -> None:
+        #: Options that the URL has, instead of the configuration's.
+        self.query: dict[str, str] = url.query
+        try:
+            super().__init__(conf, url, purpose, retry=retry)
+        except RuntimeError as error:  # of options that are wrong, or contradict others
+            raise security.Mistaken(f"[oslo_messaging_rabbit]: {error}") from error
 
     def ensure_connection(self) -> None:
         """Connect once to each host in turn, until one answers."""
+        wrong = security.wrong_files(self) if self.ssl else None
+        if wrong:
+            raise security.Mistaken(wrong)
         timeout = self.max_retries
         self.connection.connect_timeout = timeout
         limits = {"read_timeout": timeout, "write_timeout": timeout}
@@ -45,8 +60,11 @@ class Look(impl_rabbit.Connection):  # type: ignore[misc]
         for host in hosts:
             try:
                 self.connection.transport.establish_connection().close()
-            except OSError:
+            except (OSError, amqp.UnexpectedFrame) as error:
                 if host is hosts[-1]:
+                    why = security.explain(self, error)
+                    if why:
+                        raise security.Mistaken(why) from error
                     raise
                 self.connection.maybe_switch_next()
             else:
@@ -78,6 +96,10 @@ def look(
             yield found
         finally:
             found.close()
+    except security.Mistaken as error:
+        raise exceptions.BusUnavailable(
+            f"the broker {place(driver._url)} cannot be used: {error}", refused=True
+        ) from error
     except (amqp.AccessRefused, amqp.NotAllowed) as error:
         raise exceptions.BusUnavailable(
             f"the broker {place(driver._url)} refused: {error.reply_text or error}",

@@ -164,13 +164,20 @@ class Caller:
         if link is None or link.ended:
             with self._lock:
                 if self._link is None or self._link.ended:
-                    self._link = Link(self._driver, self._target.topic)
+                    self._link = self._begin(request)
                 link = self._link
         state = link.supervision
         loss = state.loss
         if loss and (loss.refused or not state.reached):
             raise self._unavailable(request, loss)
         return link
+
+    def _begin(self, request: Request) -> Link:
+        try:
+            return Link(self._driver, self._target.topic)
+        except RuntimeError as error:  # of options that are wrong, or contradict others
+            text = f"[oslo_messaging_rabbit]: {error}"
+            raise request.unavailable(text, refused=True) from error
 
     def _ask(self, request: Request, link: Link, name: str) -> Any:
         """Send a request to a queue, and return its result."""

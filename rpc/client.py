@@ -14,7 +14,7 @@ from typing import Any, Self
 from oslo_config import cfg
 from oslo_context import context as oslo_context
 
-from networker import _eventlet, exceptions
+from networker import _eventlet, exceptions, strict
 from networker import conf as options
 from networker._text import plain
 from networker.context import Context
@@ -212,6 +212,7 @@ def connect(conf: cfg.ConfigOpts) -> Client:
     """
     _eventlet.refuse()
     options.register(conf)
+    strict.tell_caller(conf)
     tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
     client: Client = _CLIENT(Bus(conf), tokens, settings)
     return client

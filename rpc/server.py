@@ -9,7 +9,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 from networker.drivers import base
-from networker.rpc import broker, transport
+from networker.rpc import broker, checks, transport
 from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.telling import Publisher
 from networker.rpc.tokens import Tokens
@@ -25,6 +25,7 @@ class Server:
     """
 
     def __init__(self, conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> None:
+        self._conf = conf
         self._threads = conf.networker.threads
         tokens = Tokens(conf)
         self._transport = transport.open_transport(conf)
@@ -50,6 +51,20 @@ class Server:
         broker.check(self._transport, self._target)
         if self._outcomes:
             self._outcomes.check()
+
+    def describe(self) -> dict[str, str]:
+        """Return, by name, where requests come from, as the broker tells.
+
+        :raises BusUnavailable: the broker cannot be asked
+        """
+        return checks.describe(self._conf, self._transport)
+
+    def rights(self) -> dict[str, str]:
+        """Return, by name, what the broker's user may do with callers' queues.
+
+        :raises BusUnavailable: it may not do what a worker does; see `refused`
+        """
+        return checks.worker_rights(self._conf, self._transport)
 
     def start(self) -> None:
         """Begin to take requests."""

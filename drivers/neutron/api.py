@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import keystoneauth1.exceptions
@@ -115,6 +115,16 @@ class Api:
             return self.session.connection().session.get_project_id() or ""
 
         return self._persist("the project's id", ask)
+
+    def roles(self) -> Sequence[str] | None:
+        """Return the roles that the service's user has; None where that is not told."""
+
+        def ask(_: float) -> Sequence[str] | None:
+            session = self.session.connection().session
+            access = getattr(session.auth, "get_access", lambda _: None)(session)
+            return getattr(access, "role_names", None)
+
+        return self._persist("the user's roles", ask)
 
     def _request(
         self, method: str, path: str, *, repeat: bool = True, **kwargs: Any

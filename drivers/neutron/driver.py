@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oslo_config import cfg
 
-from networker.drivers.neutron import options
+from networker.drivers.neutron import options, roles
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.methods.amphorae import AmphoraMethods
@@ -14,6 +16,7 @@ from networker.drivers.neutron.methods.lookups import LookupMethods
 from networker.drivers.neutron.methods.ports import PortMethods
 from networker.drivers.neutron.methods.vips import VipMethods
 from networker.drivers.neutron.session import CloudRefused
+from networker.exceptions import CloudUnavailable
 
 
 class NeutronDriver(
@@ -41,19 +44,34 @@ class NeutronDriver(
         options.register(conf)
         super().__init__(Cloud.configured(conf))
 
-    def check(self) -> None:
+    def check(self) -> Sequence[str]:
         """Make sure that the cloud lets the driver in and that both services answer.
 
+        :returns: roles that Neutron's default policies want and the user lacks
         :raises CloudRefused: it does not, or the configuration is incomplete; the message
             is one line and says why
         :raises CloudUnavailable: it did not answer within the time that a request has
         """
-        self._cloud.session.connection()
+        self._cloud.session.check()
         try:
             self._cloud.network.get("/networks", limit=1, fields="id")
             self._cloud.compute.api.get("/servers", limit=1)
         except Refused as error:
-            raise CloudRefused(f"{self._cloud.session}: {error.orig_msg}") from error
+            why = self._cloud.session.explain(error) or error.orig_msg
+            raise CloudRefused(f"{self._cloud.session}: {why}") from error
+        except CloudUnavailable as error:
+            why = self._cloud.session.explain(error)
+            if why is None:
+                raise
+            raise CloudRefused(f"{self._cloud.session}: {why}") from error
+        return roles.lacking(self._cloud.network.roles())
+
+    def describe(self) -> dict[str, str]:
+        """Return the cloud, and the roles that the user has in it."""
+        return {
+            "cloud": self._cloud.session.place(),
+            "roles": roles.describe(self._cloud.network.roles()),
+        }
 
     def close(self) -> None:
         """Close connections and threads."""

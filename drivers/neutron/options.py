@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
+import keystoneauth1.exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from networker import strict
 from networker.drivers import naming
 
 NEUTRON = cfg.OptGroup(
@@ -25,8 +28,8 @@ NOVA = cfg.OptGroup(
 neutron_opts = [
     cfg.StrOpt(
         "cloud",
-        help="Name of a cloud in clouds.yaml. If set, the authentication options of this "
-        "group and of [nova] are not used.",
+        help="Name of a cloud in clouds.yaml, which then says all of authentication, "
+        "session and endpoint: such options in this group or in [nova] are refused.",
     ),
     cfg.StrOpt(
         "mac_prefix",
@@ -68,6 +71,48 @@ def register(conf: cfg.ConfigOpts) -> None:
         loading.register_adapter_conf_options(conf, name)
     loading.register_session_conf_options(conf, NEUTRON.name)
     loading.register_auth_conf_options(conf, NEUTRON.name)
+    _register_credentials(conf)
+
+
+def _register_credentials(conf: cfg.ConfigOpts) -> None:
+    """Register the options of the kind of authentication that is configured.
+
+    keystoneauth does so when it uses them; then nobody could ask before whether what is
+    configured is among them.
+    """
+    # What is wrong with the two values is said by who uses them.
+    wrong = (cfg.Error, ValueError, keystoneauth1.exceptions.ClientException)
+    with contextlib.suppress(*wrong):
+        section = conf.neutron.auth_section or NEUTRON.name
+        if section != NEUTRON.name:
+            conf.register_opts(loading.get_auth_common_conf_options(), section)
+        kind = conf[section].auth_type
+        if kind:
+            conf.register_opts(loading.get_auth_plugin_conf_options(kind), section)
+
+
+def beside_cloud(conf: cfg.ConfigOpts) -> list[str]:
+    """Return what is configured beside `cloud`, which takes the place of all that."""
+    if not conf.neutron.cloud:
+        return []
+    own = {option.dest for option in neutron_opts}
+    return [
+        str(each)
+        for each in strict.given(conf)
+        if each.option
+        and (
+            each.group.lower() == NOVA.name
+            or (each.group.lower() == NEUTRON.name and each.option not in own)
+        )
+    ]
+
+
+def tls_files(conf: cfg.ConfigOpts) -> dict[str, tuple[str, str | None]]:
+    """Return the options for certificates and keys with their values, for a check."""
+    return {
+        kind: (f"[{NEUTRON.name}] {option}", conf.neutron[option])
+        for kind, option in (("ca", "cafile"), ("cert", "certfile"), ("key", "keyfile"))
+    }
 
 
 def list_opts() -> Iterable[tuple[str, list[cfg.Opt]]]:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 import threading
+import urllib.parse
 from typing import Any
 
 import keystoneauth1.exceptions
@@ -14,8 +17,11 @@ from keystoneauth1.session import TCPKeepAliveAdapter
 from openstack.connection import Connection
 from oslo_config import cfg
 
+from networker import tls
 from networker.drivers.base import Misconfigured
-from networker.drivers.neutron.options import NEUTRON
+from networker.drivers.neutron.options import NEUTRON, beside_cloud, tls_files
+
+_URL = re.compile(r"https?://[^/\s]+")
 
 
 class CloudRefused(Misconfigured):
@@ -51,6 +57,79 @@ class Session:
             if self._connection is None:
                 self._connection = self._connect()
             return self._connection
+
+    def check(self) -> None:
+        """Make sure that what the configuration says is sound, as far as that can be seen.
+
+        :raises CloudRefused: it is not
+        """
+        beside = beside_cloud(self._conf)
+        if beside:
+            raise CloudRefused(
+                f"{self} says all of it, and these options have no effect beside it: "
+                f"{'; '.join(beside)}"
+            )
+        wrong = tls.wrong_files(self._files(), folders=True)
+        if wrong:
+            raise CloudRefused(wrong)
+        self.connection()
+
+    def explain(self, error: BaseException) -> str | None:
+        """Return what to mend where an error comes from TLS; None where it does not.
+
+        :param error: what a request ended with
+        """
+        found = tls.failed(error)
+        named = _URL.search(str(error))
+        url = urllib.parse.urlsplit(named[0] if named else self.place())
+        option, path = self._files()["ca"]
+        if isinstance(found, ssl.SSLCertVerificationError):
+            trusted = f"{option} = {path}" if path else f"{option}, which is not set"
+            why = tls.reason(found)
+            return (
+                f"the certificate of {url.netloc} is not accepted: {why}; see {trusted}"
+            )
+        if found is not None and tls.is_plain(found):
+            return (
+                f"{url.netloc} has no TLS, and is asked by https; see {self._option()}"
+            )
+        if found is not None and tls.refused(found):
+            option, path = self._files()["cert"]
+            return (
+                f"{url.netloc} refused TLS: {tls.reason(found)}; see {option} = {path}"
+            )
+        if (
+            url.scheme == "http"
+            and url.hostname
+            and tls.answers_tls(url.hostname, url.port or 80)
+        ):
+            return f"{url.netloc} wants TLS, and is asked by http; see {self._option()}"
+        return None
+
+    def place(self) -> str:
+        """Return the URL of Keystone, as far as it is known."""
+        try:
+            auth: Any = self.connection().session.auth
+        except CloudRefused:
+            return "unknown"
+        return str(getattr(auth, "auth_url", None) or "unknown")
+
+    def _option(self) -> str:
+        """Name the option that has the URL of Keystone."""
+        name = self._conf.neutron.cloud
+        where = f"clouds.yaml: {name}: auth: auth_url" if name else "[neutron] auth_url"
+        return f"{where} = {self.place()}"
+
+    def _files(self) -> dict[str, tuple[str, str | None]]:
+        """Return the options for certificates with their values."""
+        name = self._conf.neutron.cloud
+        if not name:
+            return tls_files(self._conf)
+        config = self.connection().config.config
+        return {
+            kind: (f"clouds.yaml: {name}: {option}", config.get(option))
+            for kind, option in (("ca", "cacert"), ("cert", "cert"), ("key", "key"))
+        }
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""

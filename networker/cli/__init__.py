@@ -17,7 +17,7 @@ from typing import Any
 from cliff.app import App
 from cliff.commandmanager import CommandManager
 
-from networker.cli import call, dead, demo, show, status
+from networker.cli import call, check, dead, demo, show, status
 from networker.rpc import contract
 
 _ABOUT = """The network side of a load balancer, as a service on a message bus.
@@ -44,7 +44,7 @@ class Networker(App):
         )
         for method in contract.methods().values():
             commands.add_command(f"call {method.name}", call.command(method))
-        commands.add_command("config check", show.ConfigCheck)
+        commands.add_command("config check", check.ConfigCheck)
         commands.add_command("dead drop", dead.DeadDrop)
         commands.add_command("dead list", dead.DeadList)
         commands.add_command("dead replay", dead.DeadReplay)

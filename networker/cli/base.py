@@ -51,7 +51,7 @@ class Operation(Command):
         files = [f"--config-file={name}" for name in named]
         try:
             return options.load(files)
-        except cfg.Error as error:
+        except (cfg.Error, ValueError, OSError) as error:
             raise Refused(str(error)) from error
 
     def run(self, parsed_args: argparse.Namespace) -> int:

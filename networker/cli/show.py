@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed, what is configured, and what is in a sandbox."""
+"""What is installed, and what is in a sandbox."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 from cliff.lister import Lister
 
-from networker import drivers, service
+from networker import drivers
 from networker.cli.base import Operation, table
 from networker.drivers.sandbox import SandboxError
 from networker.drivers.sandbox.driver import SandboxDriver
-from networker.rpc import policies
 from networker.service import Refused
 
 
@@ -22,29 +21,6 @@ class DriverList(Operation, Lister):
     def take_action(self, _: argparse.Namespace) -> Any:
         """Return a row for each driver."""
         return ("name", "code"), list(drivers.installed().items())
-
-
-class ConfigCheck(Operation):
-    """Find out whether workers could serve with the configuration.
-
-    Loads the driver, asks the cloud something and connects to the broker. Policies of the
-    broker that break a promise are shown, if [networker] management_url is given.
-
-    The exit code is 0 if workers could serve, 2 if the configuration has to be mended, and
-    3 if the broker or the cloud cannot be reached just now.
-    """
-
-    def take_action(self, _: argparse.Namespace) -> None:
-        """Check, and say what was checked."""
-        conf = self.configuration()
-        service.check(conf).close()
-        self.app.stdout.write(
-            f"driver {conf.networker.driver}: ready\n"
-            f"bus: topic {conf.networker.topic} on exchange {conf.networker.exchange}: "
-            "reachable\n"
-        )
-        for line in policies.complaints(conf):
-            self.app.stderr.write(f"networker: warning: {line}\n")
 
 
 _KINDS = (

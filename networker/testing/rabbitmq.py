@@ -86,6 +86,7 @@ class Node:
     :param beside: a node with whose name server and cookie this one starts, so that the
         two can form a cluster; None for its own
     :param plugins: to be enabled; ``rabbitmq_management`` listens on `management_port`
+    :param settings: lines of a rabbitmq.conf
     :raises RuntimeError: it did not start; the message has the end of its log
     """
 
@@ -96,11 +97,12 @@ class Node:
         name: str = "networker",
         beside: Node | None = None,
         plugins: Sequence[str] = (),
+        settings: str = "",
     ) -> None:
         self.name = f"{name}@localhost"
         self.port, self.management_port = free_port(), free_port()
         self.suspended = False
-        self._plugins = plugins
+        self._plugins, self._settings = plugins, settings
         self._dir = pathlib.Path(tempfile.mkdtemp(prefix="networker-rabbit-"))
         self._home: pathlib.Path = beside._home if beside else self._dir
         self._epmd_port: int = beside._epmd_port if beside else free_port()
@@ -221,7 +223,8 @@ class Node:
         if "rabbitmq_management" in self._plugins:
             where = f"ip = {_HOST}", f"port = {self.management_port}"
             management = "\n".join(f"management.tcp.{one}" for one in where)
-        files = {"enabled_plugins": f"[{plugins}].", "rabbit.conf": management + "\n"}
+        config = f"{management}\n{self._settings}\n"
+        files = {"enabled_plugins": f"[{plugins}].", "rabbit.conf": config}
         for name, text in {**_FILES, **files}.items():
             (self._dir / name).write_text(text)
         loopback = "-kernel inet_dist_use_interface {127,0,0,1}"

@@ -19,6 +19,7 @@ import yaml
 from networker import rpc
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.testing import processes, rabbitmq
+from tests.trees import workers_of
 
 #: Servers of the experiments' sandbox.
 SERVERS = 32
@@ -123,12 +124,9 @@ class Bench:
 
     def children_of(self, master: processes.Workers) -> list[psutil.Process]:
         """Return the worker processes of one master that run now."""
-        try:
-            found = psutil.Process(master.process.pid).children()
-        except psutil.NoSuchProcess:
-            return []
+        found = workers_of(master.process.pid)
         self._known |= {child.pid: child for child in found}
-        return [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
+        return found
 
     def close(self) -> None:
         """End everything that was started here, whatever state it is in."""
@@ -211,6 +209,7 @@ class Sandboxed(Bench):
         settings: dict[str, dict[str, object]] = {
             "DEFAULT": {"transport_url": url or setup.node.url},
             "networker": {
+                "driver": "sandbox",
                 "workers": 1,
                 "threads": 8,
                 # Drivers differ in what they declare, so nothing is shared by name.

@@ -20,7 +20,12 @@ def configured(broker: Node, tmp_path: pathlib.Path) -> Callable[..., pathlib.Pa
     def write(**groups: dict[str, object]) -> pathlib.Path:
         settings: dict[str, dict[str, object]] = {
             "DEFAULT": {"transport_url": broker.url},
-            "networker": {"topic": f"t-{uuid.uuid4()}", "workers": 2, "threads": 4},
+            "networker": {
+                "driver": "sandbox",
+                "topic": f"t-{uuid.uuid4()}",
+                "workers": 2,
+                "threads": 4,
+            },
             "sandbox": {"database": tmp_path / "sandbox.sqlite"},
         }
         for group, values in groups.items():

@@ -25,6 +25,7 @@ from networker.testing import processes
 from tests.functional.test_bus import echo
 from tests.integration.test_worker import eventually
 from tests.rabbitmq import strict
+from tests.trees import workers_of
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 #: Options of oslo.messaging's own driver; its defaults need what RabbitMQ 4 can refuse.
@@ -126,7 +127,7 @@ def test_what_is_cut_off_runs_elsewhere(configured):
     )
     with processes.serving(config) as (workers, client):
         before = len(workers.log)
-        (child,) = psutil.Process(workers.process.pid).children()
+        (child,) = workers_of(workers.process.pid)
         idle = child.num_threads()
         with futures.ThreadPoolExecutor(1) as pool:
             call = pool.submit(client.get_port, NOWHERE)

@@ -11,7 +11,6 @@ import threading
 import time
 from concurrent import futures
 
-import psutil
 import pytest
 import tenacity
 from kombu.connection import Connection
@@ -24,6 +23,7 @@ from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, LoadBalancer
 from networker.rpc.telling import Publisher, Unpublished, queue_name
 from networker.testing import kit, processes, rabbitmq
+from tests.trees import workers_of
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 NOTIFY: dict[str, object] = {"notify": "true"}
@@ -250,7 +250,7 @@ def test_a_worker_that_is_killed(configured):
     with processes.serving(config) as (workers, client):
         operation_id = client.cast.allocate_vip(vip_of(driver, "lb-1"))
         threading.Event().wait(0.5)  # now it runs in one of the two
-        for child in psutil.Process(workers.process.pid).children():
+        for child in workers_of(workers.process.pid):
             child.kill()
         with rpc.outcomes(conf, timeout=30) as told:
             outcome = next(iter(told))
@@ -293,7 +293,12 @@ def test_a_broker_that_is_restarted(tmp_path):
     with rabbitmq.Node() as node:
         settings: processes.Settings = {
             "DEFAULT": {"transport_url": node.url},
-            "networker": {"workers": 1, "threads": 2, "notify": "true"},
+            "networker": {
+                "driver": "sandbox",
+                "workers": 1,
+                "threads": 2,
+                "notify": "true",
+            },
             "sandbox": {"database": tmp_path / "sandbox.sqlite", "latency": 1.0},
         }
         config = processes.write(tmp_path / "networker.conf", settings)

@@ -156,7 +156,7 @@ def test_a_queue_that_would_lose_requests(configured, broker, durable):
     conf, text = mended(configured, broker, spoil)
     (command,) = re.findall(r"rabbitmqctl (delete_queue .*?) \(", text)
     broker.control(*shlex.split(command))
-    service.check(conf).close()
+    service.check(conf)
 
 
 def test_an_exchange_that_would_lose_requests(configured, broker):
@@ -172,13 +172,13 @@ def test_an_exchange_that_would_lose_requests(configured, broker):
     assert f"the exchange {names['exchange']!r} exists" in str(told.value)
     (command,) = re.findall(r"rabbitmqctl (eval .*?) \(req", text)
     broker.control(*shlex.split(command))
-    service.check(conf).close()
+    service.check(conf)
 
 
 def test_a_check_makes_nothing(configured, broker):
     """Looking at the configuration declares no queue, so callers are still told."""
     conf = processes.configuration(configured())
-    service.check(conf).close()
+    service.check(conf)
     assert conf.networker.topic not in broker.control("list_queues", "name")
 
 

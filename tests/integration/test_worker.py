@@ -22,6 +22,7 @@ from networker.context import Context
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, LoadBalancer
 from networker.testing import processes, rabbitmq
+from tests.trees import workers_of
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 
@@ -35,7 +36,7 @@ def lookup(client: rpc.Client) -> str:
 
 
 def children(workers: processes.Workers) -> list[int]:
-    return [child.pid for child in psutil.Process(workers.process.pid).children()]
+    return [child.pid for child in workers_of(workers.process.pid)]
 
 
 def threads(workers: processes.Workers) -> int:
@@ -303,7 +304,7 @@ def test_service_resumes_when_the_broker_is_back(tmp_path):
             tmp_path / "networker.conf",
             {
                 "DEFAULT": {"transport_url": node.url},
-                "networker": {"workers": 1, "threads": 2},
+                "networker": {"driver": "sandbox", "workers": 1, "threads": 2},
                 "sandbox": {"database": tmp_path / "sandbox.sqlite"},
             },
         )

@@ -8,7 +8,9 @@ import pytest
 from networker import drivers, exceptions
 from networker.drivers.base import Misconfigured
 from networker.testing import processes
+from tests.certificates import Authority
 from tests.fakecloud import FakeCloud
+from tests.tlsfront import TlsFront
 
 
 @pytest.fixture
@@ -68,3 +70,41 @@ def test_an_expired_token_is_replaced(driver, cloud):
     made.check()
     cloud.expire_tokens()
     made.check()
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({}, "unable to get local issuer certificate; see [neutron] cafile, which"),
+        ({"expired": True}, "certificate has expired; see [neutron] cafile = /"),
+        ({"host": "127.0.0.9"}, "not valid for '127.0.0.1'"),
+    ],
+    ids=["unknown", "expired", "elsewhere"],
+)
+def test_certificates_that_are_wrong(driver, tmp_path, how, text):
+    """They are to be mended, with the option's name, and no cloud that is away."""
+    authority = Authority(tmp_path)
+    with TlsFront(authority.pair("cloud", **how)) as front:
+        url = f"https://127.0.0.1:{front.port}/v3"
+        trusted = {"cafile": authority.file} if how else {}
+        with pytest.raises(Misconfigured) as caught:
+            driver(auth_url=url, **trusted).check()
+    assert text in str(caught.value)
+    assert f"127.0.0.1:{front.port}" in str(caught.value)
+
+
+def test_http_where_tls_is_spoken_and_the_reverse(driver, cloud, tmp_path):
+    """The option that has the wrong scheme is named."""
+    right = cloud.clouds()["clouds"]["fake"]["auth"]["auth_url"]
+    with pytest.raises(Misconfigured, match=r"has no TLS.*auth_url = https"):
+        driver(auth_url=right.replace("http:", "https:")).check()
+    with TlsFront(Authority(tmp_path).pair("cloud")) as front:
+        url = f"http://127.0.0.1:{front.port}/v3"
+        with pytest.raises(Misconfigured, match=r"wants TLS.*auth_url = http"):
+            driver(auth_url=url).check()
+
+
+def test_a_cloud_that_is_away(driver):
+    """Where nobody listens it is worth another try, whatever the scheme is."""
+    with pytest.raises(exceptions.CloudUnavailable):
+        driver(auth_url="https://127.0.0.1:1/v3", request_timeout=1).check()

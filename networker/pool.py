@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process below :mod:`networker.master` that checks a configuration and runs workers.
+
+Exit codes: 0 stopped on request; 2 the configuration is wrong, or the broker or the cloud
+refused what it says; 3 the broker or the cloud cannot be reached just now.
+"""
+
+from __future__ import annotations
+
+import networker._threads  # noqa: F401 - before anything of oslo.messaging
+
+# isort: split
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from oslo_service import backend
+
+from networker import service
+from networker.rpc import policies
+from networker.service import Refused, Worker
+
+LOG = logging.getLogger("networker.master")
+_LONGEST = 1 << 16
+
+
+class Channel:
+    """The way to the master; workers, which are forked, use it as well.
+
+    :param number: the file descriptor
+    """
+
+    def __init__(self, number: int) -> None:
+        self._socket = socket.socket(fileno=number)
+
+    def tell(self, state: str, **more: object) -> None:
+        """Tell the master something; it may be gone."""
+        try:
+            self._socket.send(json.dumps({"state": state, **more}).encode())
+        except OSError as error:
+            LOG.debug("the master is not there: %s", error)
+
+    def follow(self) -> None:
+        """Log what the master says, and drain when it is gone."""
+        while message := self._listen():
+            LOG.log(message["level"], message["text"])
+        LOG.error("the master is gone: the workers finish and end")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _listen(self) -> dict[str, Any] | None:
+        try:
+            message = self._socket.recv(_LONGEST)
+        except OSError:
+            return None
+        return json.loads(message) if message else None
+
+
+def end_with_threads(channel: Channel) -> None:
+    """End this process when one of its threads is ended by an error.
+
+    cotyledon supervises workers in a thread. Without it nobody would replace them, and
+    workers drain when this process is gone.
+    """
+    process, usual = os.getpid(), threading.excepthook
+
+    def ended(args: threading.ExceptHookArgs) -> None:
+        if os.getpid() != process:  # a worker, which was forked
+            usual(args)
+            return
+        text = f"its supervision failed: {args.exc_type.__name__}: {args.exc_value}"
+        LOG.critical("%s", text)
+        channel.tell("ending", text=text, code=1)
+        os._exit(1)
+
+    threading.excepthook = ended
+
+
+def run(channel: Channel, arguments: Sequence[str]) -> int:
+    """Check the configuration and run workers until told to stop.
+
+    :returns: the exit code
+    """
+    try:
+        conf = service.configure(arguments)
+        report = service.check(conf)
+    except Refused as error:
+        channel.tell("ending", text=str(error), code=error.code)
+        return error.code
+    channel.tell("checked")
+    policies.warn(conf)
+    LOG.info("starting: %s", report)
+    for text in report.warnings:
+        LOG.warning("%s", text)
+    end_with_threads(channel)
+    threading.Thread(target=channel.follow, name="master", daemon=True).start()
+    launch = backend.get_component("launch")
+    worker = Worker(conf, lambda: channel.tell("serving"))
+    return int(launch(conf, worker, workers=conf.networker.workers).wait() or 0)
+
+
+def main() -> NoReturn:
+    """Run ``python -m networker.pool CHANNEL ARGUMENT ...``, as the master does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _module, channel, *arguments = sys.argv
+    # The name under which the broker and the process list show it.
+    sys.argv = ["networker-worker", *arguments]
+    sys.exit(run(Channel(int(channel)), arguments))
+
+
+if __name__ == "__main__":
+    main()
