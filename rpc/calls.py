@@ -104,7 +104,13 @@ class Calls(Requests):
         self.queue = self._queue()(conn.channel)
         if time.monotonic() < self._alone_until:
             return
-        channel = conn.aside()
+        try:
+            self._find(conn.aside())
+        except TimeoutError:
+            self._leave_alone()
+            raise
+
+    def _find(self, channel: Any) -> None:
         existed = self._place.exists(channel)
         try:
             self.is_here = self._place.is_here(channel, node_of(channel))
@@ -121,9 +127,15 @@ class Calls(Requests):
         try:
             super().consume(conn, tag)
         except TimeoutError:
-            # Its node hangs. The next connection is of use without it.
-            self._alone_until = time.monotonic() + _ALONE
+            self._leave_alone()
             raise
+
+    def _leave_alone(self) -> None:
+        """Let the next connection be of use without the queue.
+
+        Its node hangs; or the broker has an alarm, in which it does not say who it is.
+        """
+        self._alone_until = time.monotonic() + _ALONE
 
     def look(self, conn: Any) -> None:
         """See whether the queue is there again; the broker tells when it is gone."""
@@ -163,22 +175,23 @@ class Nearness:
         """Use it no more until :meth:`look` has found it again."""
         self._is_here = False
 
-    def declare(self, conn: Any) -> None:
-        """Find out on a new connection."""
-        if not self._anywhere:
-            self._node = node_of(conn.aside())
-            self._look(conn.aside())
+    def declare(self, conn: Any) -> None:  # noqa: ARG002
+        """Begin anew on a new connection.
+
+        A broker in alarm would not answer, and not hear what else it is asked.
+        """
+        self._node, self._is_here = None, False
 
     def consume(self, conn: Any, tag: int) -> None:
         """Consume nothing."""
 
     def look(self, conn: Any) -> None:
-        """Find out again if it was not there."""
-        if not self.usable:
-            self._look(conn.aside())
-
-    def _look(self, channel: Any) -> None:
+        """Find out, and again if it was not there; only when the broker takes messages."""
+        if self.usable:
+            return
+        channel = conn.aside()
         try:
+            self._node = self._node or node_of(channel)
             there = self._place.exists(channel)
             self._is_here = there and self._place.is_here(channel, self._node)
         except (amqp.NotFound, amqp.AccessRefused) as error:

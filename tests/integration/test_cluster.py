@@ -18,7 +18,7 @@ from networker.rpc.topology import arguments, node_of
 from networker.testing import processes
 from networker.testing.cluster import Cluster
 from networker.testing.rabbitmq import Node
-from tests.integration.test_topology import is_usable, opened, published, serving
+from tests.integration.test_topology import opened, published, serving, settled
 from tests.integration.test_worker import eventually
 
 pytestmark = pytest.mark.timeout(400)
@@ -74,8 +74,8 @@ def test_a_caller_relies_on_the_queue_for_calls_on_its_own_node_alone(cluster, c
     near, far = conf_at(here), conf_at(there)
     with rpc.connect(near) as one, rpc.connect(far) as other:
         with serving(near):
-            assert one.get_network("n").id == other.get_network("n").id == "n"
-            assert (is_usable(one), is_usable(other)) == (True, False)
+            assert settled(one, 30)
+            assert not settled(other)
         for client in (one, other):
             with pytest.raises(exceptions.CallTimeout):
                 client.with_options(timeout=1).get_network("n")
