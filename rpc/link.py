@@ -217,14 +217,15 @@ class Link:
         if sending.replies != self._name:
             before, now = map(_reply_to, (sending.replies, self._name))
             sending.body = sending.body.replace(before, now)
-        channel = None
-        if sending.confirmed:
+        channel, durable = None, sending.topic != self._connection.calls
+        if durable:
+            # RabbitMQ sends it to a quorum queue's next leader only if it is to confirm it.
             self._unconfirmed[next(self._order)] = sending
             channel = self._sure
         self._connection.post(
             sending.topic,
             sending.body,
-            durable=sending.topic != self._connection.calls,
+            durable=durable,
             mandatory=True,
             channel=channel,
         )
@@ -329,7 +330,7 @@ class Link:
             numbers = [other for other in self._unconfirmed if other <= number]
         for other in numbers:
             sending = self._unconfirmed.pop(other, None)
-            if sending:
+            if sending and (sending.confirmed or result is Ending.NACKED):
                 sending.results.put(result)
 
     def _returned(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:

@@ -237,7 +237,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         :param request: as kombu has it
         :param durable: whether the message is to outlive the broker
         """
-        if self._is_near(request):
+        if not durable and self._is_near(request):
             self._post(queue, body, durable=durable)
             request.ack()
         else:
