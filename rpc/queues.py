@@ -145,9 +145,12 @@ class Replies(Consumer):
         self.queue = queue(conn.channel)
         try:
             self.queue.queue_declare()
-        except amqp.NotFound:
+        except amqp.NotFound as error:
             self.is_lost = True
-            raise
+            # No refusal: with another queue it will pass.
+            raise Deaf(
+                f"the queue {self.queue_name} is on a node that is lost"
+            ) from error
         self._news(conn.channel).declare()
         self.queue.bind_to(self._news)
 
