@@ -28,8 +28,8 @@ from networker.rpc.watch import Watch
 
 #: Seconds in which workers declare again a queue that was deleted.
 _REMADE = 3.0
-#: Seconds in which a queue chooses a new leader.
-_ELECTED = 5.0
+#: Seconds in which a queue chooses a new leader, on a machine that has much else to do.
+_ELECTED = 15.0
 _FOR_EVER = float("inf")
 
 
