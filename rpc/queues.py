@@ -15,7 +15,7 @@ from oslo_messaging._drivers import impl_rabbit
 
 from networker import exceptions
 from networker.rpc import envelope
-from networker.rpc.supervision import Deaf
+from networker.rpc.supervision import Closed, Deaf
 
 LOG = logging.getLogger(__name__)
 
@@ -145,12 +145,13 @@ class Replies(Consumer):
         self.queue = queue(conn.channel)
         try:
             self.queue.queue_declare()
-        except amqp.NotFound as error:
+        except Closed as error:
+            if not isinstance(error.cause, amqp.NotFound):
+                raise
             self.is_lost = True
             # No refusal: with another queue it will pass.
-            raise Deaf(
-                f"the queue {self.queue_name} is on a node that is lost"
-            ) from error
+            text = f"the queue {self.queue_name} is on a node that is lost"
+            raise Deaf(text) from error
         self._news(conn.channel).declare()
         self.queue.bind_to(self._news)
 
