@@ -275,4 +275,12 @@ def difference(port: Json, wanted: dict[str, Any]) -> Json:
 def _comparable(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    return sorted(v["ip_address"] if isinstance(v, dict) else v for v in value)
+    return sorted(_identity(v) if isinstance(v, dict) else v for v in value)
+
+
+def _identity(place: Json) -> str:
+    """Return what tells an address or an address pair from others.
+
+    An address that is only wanted is named by its subnet, and is no address of a port's.
+    """
+    return str(place.get("ip_address") or f"any of {place.get('subnet_id')}")

@@ -129,6 +129,9 @@ class Settlement:
                 if not _is_alone(ground, settled, port, after):
                     # At once, since the next port may fail.
                     alone, settled.shared = False, True
+            elif port["id"] in settled.after:
+                # Another call did it, and this one saw it before that.
+                settled.after[port["id"]] = port
         return alone
 
     def _of_vip(

@@ -9,8 +9,8 @@ import pytest
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.rules import Rule
-from networker.models import VIP, Amphora, Listener
-from tests.contract.steps import NOWHERE, V4_RULES, allocate, plug
+from networker.models import VIP, Amphora, Delta, FixedIP, Interface, Listener
+from tests.contract.steps import NOWHERE, V4_RULES, allocate, plug, plug_one
 from tests.contract.world import new_id, twice_at_once
 
 
@@ -145,6 +145,77 @@ class TestPlug:
         with pytest.raises(exceptions.InvalidRequest, match=path):
             network.plug_vip(lb, vip)
         assert world.ports(name=naming.vrrp_port(lb.amphorae[0].id)) == []
+
+
+class TestOnAnotherSubnet:
+    """Ports that have no address on the VIP's subnet."""
+
+    def test_a_vip_that_moved_is_plugged(self, network, world, balancer):
+        """The VRRP ports of a VIP that allocate_vip moved get addresses beside it."""
+        lb = balancer()
+        plug(network, lb)
+        lb.vip.subnet_id, lb.vip.ip_address = world.vip_subnet6_id, None
+        vip = allocate(network, lb)
+        assert vip.subnet_id == world.vip_subnet6_id
+        plugged = network.plug_vip(lb, vip)
+        assert network.plug_vip(lb, vip) == plugged
+        for before, amphora in zip(lb.amphorae, plugged, strict=True):
+            port = world.port(amphora.vrrp_port_id)
+            assert port.id == before.vrrp_port_id
+            assert port.get_subnet_id(amphora.vrrp_ip) == vip.subnet_id
+            assert port.allowed_addresses == [vip.ip_address]
+
+    def test_a_vip_that_moved_is_plugged_one_by_one(self, network, world, balancer):
+        """plug_aap_port does the same."""
+        lb = balancer(amphorae=1)
+        plug(network, lb)
+        lb.vip.subnet_id, lb.vip.ip_address = world.vip_subnet6_id, None
+        vip = allocate(network, lb)
+        network.update_vip_sg(lb, vip)
+        plugged = plug_one(network, lb)
+        port = world.port(plugged.vrrp_port_id)
+        assert port.get_subnet_id(plugged.vrrp_ip) == vip.subnet_id
+
+    @pytest.mark.parametrize("missing", [False, True])
+    def test_a_members_port_gets_an_address_there(
+        self, network, world, balancer, missing
+    ):
+        """A port that the server has on another subnet is used; a failure undoes it."""
+        lb = balancer(amphorae=2 if missing else 1)
+        server = lb.amphorae[0].compute_id
+        other = [FixedIP(subnet_id=world.vip_subnet6_id)]
+        nic = Interface(network_id=world.vip_network_id, fixed_ips=other)
+        delta = Delta(compute_id=server, add_nics=[nic])
+        (member,) = network.apply_delta([delta])
+        before = world.port(member.port_id)
+        vip = allocate(network, lb)
+        if missing:
+            lb.amphorae[1].compute_id = NOWHERE
+            with pytest.raises(exceptions.AmphoraNotFound):
+                network.plug_vip(lb, vip)
+            assert world.port(member.port_id) == before
+        else:
+            (amphora,) = network.plug_vip(lb, vip)
+            port = world.port(amphora.vrrp_port_id)
+            assert port.id == member.port_id
+            assert port.get_subnet_id(amphora.vrrp_ip) == vip.subnet_id
+            assert before.fixed_ips[0] in port.fixed_ips
+        network.unplug_vip(lb, vip)
+        network.unplug_network(server, vip.network_id)
+        assert world.port(member.port_id) is None
+
+    def test_twice_at_once(self, network, world, balancer):
+        """Two workers give each port one address on the VIP's new subnet."""
+        lb = balancer()
+        plug(network, lb)
+        lb.vip.subnet_id, lb.vip.ip_address = world.vip_subnet6_id, None
+        vip = allocate(network, lb)
+        first, second = twice_at_once(network.plug_vip, lb, vip)
+        assert first == second
+        for amphora in first:
+            held = world.port(amphora.vrrp_port_id).fixed_ips
+            subnets = sorted(ip.subnet_id for ip in held)
+            assert subnets == sorted([world.vip_subnet_id, world.vip_subnet6_id])
 
 
 class TestUnplug:

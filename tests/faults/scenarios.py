@@ -40,6 +40,7 @@ SCENES: tuple[Maker, ...] = (
     vips.plug_vip_no_amphora,
     vips.plug_vip_users_port,
     vips.plug_vip_reused_port,
+    vips.plug_vip_moved,
     vips.unplug_vip_reused_port,
     vips.deallocate_users_port,
     vips.update_vip_adding,

@@ -102,6 +102,13 @@ def plug_vip_reused_port(bench: Bench) -> Scene:
     return scene
 
 
+def plug_vip_moved(bench: Bench) -> Scene:
+    """The amphorae have no address on the subnet to which the VIP was moved."""
+    lb, vip = plugged(bench)
+    vip.subnet_id, vip.ip_address = bench.world.vip_subnet6_id, None
+    return _plug(bench, lb, bench.allocated(lb))
+
+
 def unplug_vip(bench: Bench) -> Scene:
     """Two amphorae are plugged."""
     lb, vip = plugged(bench)
