@@ -60,6 +60,11 @@ class Gone:
     port_id: str | None = None
     address: str | None = None
 
+    @property
+    def is_named(self) -> bool:
+        """Whether one interface is meant, and not whichever there are."""
+        return bool(self.port_id or self.address)
+
 
 def check(deltas: Sequence[Delta]) -> None:
     """Refuse deltas that contradict themselves or each other.

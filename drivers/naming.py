@@ -17,6 +17,8 @@ OWNER = "Octavia"
 OURS = "octavia-lb-"
 #: What the names of the amphorae's ports on a VIP's subnet begin with.
 VRRP = f"{OURS}vrrp-"
+#: What the names of servers' ports on member networks begin with.
+MEMBER = f"{OURS}member-"
 #: What the device of a VIP's port and the name of a security group begin with.
 DEVICE = "lb-"
 #: First octets of derived MAC addresses, unless an operator wants others.
@@ -45,7 +47,7 @@ def vrrp_port(amphora_id: str) -> str:
 
 def member_port(compute_id: str) -> str:
     """Name a server's port on a member network."""
-    return f"{OURS}member-{compute_id}"
+    return f"{MEMBER}{compute_id}"
 
 
 def mac_address(prefix: str, *purpose: str | None) -> str:

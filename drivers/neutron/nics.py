@@ -2,6 +2,8 @@
 """Servers' interfaces on member networks: made, found again, removed.
 
 A port is made for a server, a network, and the address that it was asked with if any.
+If plug_vip has made it a VRRP port as well, it outlives the member: it gets the name of a
+VRRP port, and goes when the VIP is unplugged.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from networker.drivers.flow import step
 from networker.drivers.neutron import addressing, marks, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, refused_as
-from networker.drivers.neutron.ports import Claimed, is_ours
+from networker.drivers.neutron.ports import Claimed
 from networker.drivers.neutron.revocable import Done, OnFailure, revocable
 from networker.drivers.neutron.translate import Json
 
@@ -77,17 +79,22 @@ class Found:
     """Interfaces that are to go.
 
     :param ports: those that are there
+    :param carrying: those that carry a VIP besides, and stay for it
     :param missing: where there is none
     """
 
     ports: Sequence[Json]
+    carrying: Sequence[Json]
     missing: Sequence[Gone]
 
 
 def find(cloud: Cloud, wanted: Sequence[Gone]) -> Found:
     """Look for interfaces that the driver made, or Octavia's own.
 
-    :raises UnplugNetworkException: there are only others
+    A VRRP port on the same network is another matter: plug_vip made it, and unplug_vip
+    removes it. Who does not name it does not mean it.
+
+    :raises UnplugNetworkException: there are only others, or one of the others is named
     """
     # By name first, since a port that was not attached yet has no device.
     names = sorted({name for one in wanted for name in _names(one)})
@@ -101,11 +108,20 @@ def find(cloud: Cloud, wanted: Sequence[Gone]) -> Found:
     missing = [one for one in rest if not _ours(one, found)]
     for one in missing:
         for port in found:
-            if port["device_id"] == one.compute_id and _is_meant(one, port):
-                _refuse(
-                    one, f"port {port['id']} was not plugged through this interface"
-                )
-    return Found(list(ports.values()), missing)
+            if _is_others(one, port):
+                text = f"port {port['id']} was not plugged through this interface"
+                _refuse(one, text)
+    carrying = _carrying(cloud, list(ports.values()))
+    going = [port for port in ports.values() if port not in carrying]
+    return Found(going, carrying, missing)
+
+
+def _carrying(cloud: Cloud, ports: Sequence[Json]) -> list[Json]:
+    """Return the ports that an amphora has its VIP on."""
+    paired = [port for port in ports if port["allowed_address_pairs"]]
+    held = {group_id for port in paired for group_id in translate.groups(port)}
+    named = {group["id"] for group in cloud.groups.named(held)}
+    return [port for port in paired if named & set(translate.groups(port))]
 
 
 def remove(cloud: Cloud, operation: str, found: Found) -> None:
@@ -120,6 +136,8 @@ def remove(cloud: Cloud, operation: str, found: Found) -> None:
     looks += [step(require, name=server, compute_id=server) for server in servers]
     if looks:
         cloud.flows.run(f"{operation}: nothing is plugged", looks)
+    for port in found.carrying:
+        cloud.ports.update(port["id"], {"name": naming.vrrp_port(port["device_id"])})
     if found.ports:
         cloud.remove(operation, found.ports)
 
@@ -135,10 +153,23 @@ def _ours(one: Gone, found: Sequence[Json]) -> list[Json]:
         for port in found
         if _is_meant(one, port)
         and (
-            (port["device_id"] == one.compute_id and is_ours(port))
+            (port["device_id"] == one.compute_id and _is_members(port))
             or (not port["device_id"] and port["name"] in _names(one))
         )
     ]
+
+
+def _is_others(one: Gone, port: Json) -> bool:
+    """Tell whether a port of a server is meant that no call about members may touch."""
+    if port["device_id"] != one.compute_id or not _is_meant(one, port):
+        return False
+    was_members = port["name"] == naming.vrrp_port(one.compute_id)
+    vrrp = str(port["name"]).startswith(naming.VRRP)
+    return not vrrp or (one.is_named and not was_members)
+
+
+def _is_members(port: Json) -> bool:
+    return str(port["name"]).startswith(naming.MEMBER)
 
 
 def _is_meant(one: Gone, port: Json) -> bool:

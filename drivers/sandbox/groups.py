@@ -49,6 +49,15 @@ def find(tx: sqlite3.Connection, name: str) -> str | None:
     return str(row[0]) if row else None
 
 
+def name_of(tx: sqlite3.Connection, group_id: str) -> str:
+    """Return what a group of the driver's is called; nothing if it is somebody else's."""
+    row = tx.execute(
+        "SELECT name FROM security_groups WHERE id = ? AND project_id = ?",
+        (group_id, SERVICE),
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
 def default(tx: sqlite3.Connection) -> str:
     """Return the id of the group that new ports of the driver's get, made if need be."""
     return find(tx, DEFAULT) or add(tx, DEFAULT)

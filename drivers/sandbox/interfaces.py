@@ -88,15 +88,34 @@ def unplug(tx: sqlite3.Connection, gone: Gone) -> None:
     if gone.address:
         address = addresses.canonical(gone.address)
         found = [p for p in found if address in [f.ip_address for f in p.fixed_ips]]
-    ours = [port for port in found if (port.name or "").startswith(naming.OURS)]
+    ours = [port for port in found if (port.name or "").startswith(naming.MEMBER)]
     for port in ours:
-        ports.delete(tx, port.id)
+        if _carries(tx, port):
+            # It goes when the VIP is unplugged.
+            ports.rename(tx, port.id, naming.vrrp_port(compute_id))
+        else:
+            ports.delete(tx, port.id)
     if ours:
         return
-    if found:
-        raise Refused(f"port {found[0].id} was not plugged through this interface")
+    others = [port for port in found if _is_others(gone, port)]
+    if others:
+        raise Refused(f"port {others[0].id} was not plugged through this interface")
     records.network(tx, network_id)
     records.server(tx, compute_id)
+
+
+def _carries(tx: sqlite3.Connection, port: Port) -> bool:
+    """Tell whether an amphora has its VIP on a port."""
+    names = [groups.name_of(tx, group_id) for group_id in port.security_group_ids]
+    in_group = any(name.startswith(naming.DEVICE) for name in names)
+    return bool(port.allowed_addresses) and in_group
+
+
+def _is_others(gone: Gone, port: Port) -> bool:
+    """Tell whether a port is meant that no call about members may touch."""
+    was_members = port.name == naming.vrrp_port(gone.compute_id)
+    vrrp = (port.name or "").startswith(naming.VRRP)
+    return not vrrp or (gone.is_named and not was_members)
 
 
 def plugged(tx: sqlite3.Connection, compute_id: str) -> list[Interface]:

@@ -160,6 +160,11 @@ def _insert(tx: sqlite3.Connection, port_id: str, port: Port) -> None:
         raise Refused(f"port {port_id}: {error}", 409) from error
 
 
+def rename(tx: sqlite3.Connection, port_id: str | None, name: str) -> None:
+    """Give a port another name."""
+    tx.execute("UPDATE ports SET name = ? WHERE id = ?", (name, port_id))
+
+
 def set_groups(tx: sqlite3.Connection, port_id: str, group_ids: Iterable[str]) -> None:
     """Replace a port's security groups.
 

@@ -78,9 +78,12 @@ def _vrrp_ports(
         mine = {"name": name, "project_id": groups.SERVICE}
         found = ports.select(tx, network_id=network_id, **mine)
     if amphora.vrrp_port_id:
-        known = ports.select(tx, id=amphora.vrrp_port_id)
-        found += [p for p in known if (p.name or "").startswith(naming.VRRP)]
-    return found
+        found += ports.select(tx, id=amphora.vrrp_port_id)
+    if amphora.compute_id and network_id:
+        # One that was a member's first has the server's name.
+        place = {"network_id": network_id, "device_id": amphora.compute_id}
+        found += ports.select(tx, **place)
+    return [port for port in found if (port.name or "").startswith(naming.VRRP)]
 
 
 def _reused(

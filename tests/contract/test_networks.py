@@ -7,8 +7,8 @@ import pytest
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.models import Amphora
-from tests.contract.steps import NOWHERE
+from networker.models import Amphora, Delta, Interface
+from tests.contract.steps import NOWHERE, allocate, plug
 from tests.contract.world import twice_at_once
 
 
@@ -146,6 +146,84 @@ class TestUnplug:
         with pytest.raises(exceptions.NetworkNotFound) as missing:
             network.unplug_network(world.servers[0].compute_id, NOWHERE)
         assert missing.value.network_id == NOWHERE
+
+
+class TestBesideTheVip:
+    """Members' calls on the VIP's network, which never touch a VRRP port."""
+
+    @pytest.fixture
+    def plugged(self, network, balancer):
+        """A load balancer whose VIP is plugged into one amphora, and that amphora."""
+        lb = balancer(amphorae=1)
+        plug(network, lb)
+        yield lb, lb.amphorae[0]
+        network.unplug_vip(lb, lb.vip)
+
+    def test_unplugging_twice_leaves_the_vip(self, network, world, plugged):
+        """The member's interface goes; repeating it is no error and takes no other."""
+        lb, amphora = plugged
+        before = world.port(amphora.vrrp_port_id)
+        member = network.plug_network(amphora.compute_id, lb.vip.network_id)
+        assert member.port_id != before.id
+        for _ in range(2):
+            network.unplug_network(amphora.compute_id, lb.vip.network_id)
+            assert world.port(member.port_id) is None
+            assert world.port(before.id) == before
+
+    def test_a_delta_leaves_the_vip(self, network, world, plugged):
+        """That the VIP's network is no member network any more is no end of the VIP."""
+        lb, amphora = plugged
+        before = world.port(amphora.vrrp_port_id)
+        nic = Interface(network_id=lb.vip.network_id)
+        delta = Delta(
+            amphora_id=amphora.id, compute_id=amphora.compute_id, delete_nics=[nic]
+        )
+        for _ in range(2):
+            assert network.apply_delta([delta]) == []
+            assert world.port(before.id) == before
+
+    def test_a_vrrp_port_that_is_named_is_refused(self, network, world, plugged):
+        """Its id or its address do not make it a member's."""
+        lb, amphora = plugged
+        before = world.port(amphora.vrrp_port_id)
+        nic = Interface(network_id=lb.vip.network_id, port_id=before.id)
+        delta = Delta(compute_id=amphora.compute_id, delete_nics=[nic])
+        for call in (
+            lambda: network.apply_delta([delta]),
+            lambda: network.unplug_network(
+                amphora.compute_id, lb.vip.network_id, amphora.vrrp_ip
+            ),
+        ):
+            with pytest.raises(exceptions.UnplugNetworkException, match=before.id):
+                call()
+            assert world.port(before.id) == before
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_a_port_that_serves_both_stays_for_the_vip(
+        self, network, world, balancer, named
+    ):
+        """A member's port that plug_vip took goes with the VIP, and not before it."""
+        lb = balancer(amphorae=1)
+        vip, server = allocate(network, lb), lb.amphorae[0].compute_id
+        member = network.plug_network(server, vip.network_id)
+        lb.amphorae = network.plug_vip(lb, vip)
+        assert lb.amphorae[0].vrrp_port_id == member.port_id
+        before = world.port(member.port_id)
+        nic = Interface(
+            network_id=vip.network_id, port_id=member.port_id if named else None
+        )
+        for _ in range(2):
+            network.apply_delta([Delta(compute_id=server, delete_nics=[nic])])
+            after = world.port(member.port_id)
+            after.name = before.name
+            assert after == before
+        assert network.plug_vip(lb, vip) == lb.amphorae
+        again = network.plug_network(server, vip.network_id)
+        assert again.port_id != member.port_id
+        network.unplug_network(server, vip.network_id)
+        network.unplug_vip(lb, vip)
+        assert world.port(member.port_id) is None
+        assert world.port(again.port_id) is None
 
 
 class TestPluggedNetworks:
