@@ -20,8 +20,14 @@ from networker.drivers.flow import Step, step
 from networker.drivers.neutron import marks, security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
-from networker.drivers.neutron.group_rules import is_as_made, only_maker, plan
 from networker.drivers.neutron.ports import is_alone, is_ours
+from networker.drivers.neutron.rule_plans import (
+    Fields,
+    is_as_made,
+    known,
+    only_maker,
+    plan,
+)
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable
 from networker.models import VIP, LoadBalancer
@@ -52,6 +58,8 @@ class Ground:
     made: bool
     shared: bool
     plugged: Sequence[Json]
+    #: Rules that this call gave the group that it made.
+    filled: set[Fields] = dataclasses.field(default_factory=set)
 
 
 def look(cloud: Cloud, owner: str) -> Step:
@@ -157,7 +165,7 @@ class Grounding:
         """
         wanted = rules.wanted(self.load_balancer, ground.vip)
         todo = plan(group, wanted)
-        filled = not todo.missing or group["revision_number"] == _FIRST
+        filled = ground.filled <= known(group["security_group_rules"]).keys()
         own = marks.same(group, ground.group) and (
             port is None or not is_ours(port) or marks.same(port, group)
         )

@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from oslo_log import log
 
-from networker.drivers import rules
 from networker.drivers.flow import undo, undoing
 from networker.drivers.neutron import marks
+from networker.drivers.neutron.adding_rules import BATCH, Adding
 from networker.drivers.neutron.errors import Refused, is_in_doubt
+from networker.drivers.neutron.rule_plans import (
+    Fields,
+    Plan,
+    has_others,
+    known,
+    may_be_half_filled,
+    plan,
+)
 from networker.drivers.neutron.security_groups import SecurityGroups
 from networker.drivers.neutron.translate import Json
 from networker.drivers.rules import Rule
@@ -20,29 +27,11 @@ from networker.exceptions import CloudUnavailable
 
 LOG = log.getLogger(__name__)
 
-#: Neutron writes times in whole seconds.
-_MOMENT = datetime.timedelta(seconds=1)
 #: How often rules are changed when others change them at the same time.
 _TRIES = 5
 
 #: Does something with each of some rules, given its name for the log.
 ForEach = Callable[[Callable[[Json], object], Sequence[Json]], object]
-
-
-#: A rule's fields. Rules that differ in `inside` are equal, but not the same.
-Fields = tuple[str, str, int, str, bool]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What has to change in a group.
-
-    :param missing: the rules to add
-    :param surplus: the rules to remove, as Neutron shows them
-    """
-
-    missing: frozenset[Fields]
-    surplus: Sequence[Json]
 
 
 @dataclasses.dataclass
@@ -54,6 +43,7 @@ class Change:
     :param mark: the description of rules that this call adds
     :param removed: the rules that were to be removed, as Neutron showed them
     :param confirmed: ids of those that this call has removed for certain
+    :param added: the rules that this call has added for certain
     :param kept: whether it is not to be undone: another call did a part of it, or the
         group's end will be the rules'
     """
@@ -63,6 +53,7 @@ class Change:
     mark: str
     removed: list[Json] = dataclasses.field(default_factory=list)
     confirmed: set[str] = dataclasses.field(default_factory=set)
+    added: set[Fields] = dataclasses.field(default_factory=set)
     kept: bool = False
 
 
@@ -81,17 +72,23 @@ class GroupRules:
         wanted: set[Rule],
         for_each: ForEach | None = None,
         *,
-        made: bool = False,
+        added: set[Fields] | None = None,
     ) -> Change:
         """Give a group the rules that are wanted: first add, then remove.
 
         :param group: with its rules
         :param for_each: how to remove rules; one after the other if None
-        :param made: whether the caller made the group: its rules go with it
+        :param added: of a group that the caller made, and with which its rules go: is given
+            those that were added
         :returns: what was done, for :meth:`undo`
         """
+        made = added is not None
         mark = group["description"] if made else marks.new()
         change = Change(group, wanted, mark, kept=made)
+        if added is not None:
+            change.added = added
+        if not made and may_be_half_filled(group, BATCH):
+            change.group = self.groups.mark(group)
         with undoing("rules") as on_failure:
             on_failure(self.undo, change)
             for _ in range(_TRIES):
@@ -110,11 +107,11 @@ class GroupRules:
         """Change a group that another call may be changing just now.
 
         Where nothing has to be added, another copy of this call may be half-way: it adds
-        first, all at once. A rule that is removed here before it is there shows it that it
-        is not alone; but what another call added for itself may be taken back.
+        first. A rule that is removed here before it is there shows it that it is not alone;
+        but what another call added for itself may be taken back.
         """
         todo = plan(group, wanted)
-        seen = todo.surplus and not _has_others(group, todo.surplus)
+        seen = todo.surplus and not has_others(group, todo.surplus)
         if marks.is_recent(group) and not todo.missing and not seen:
             group = self.groups.mark(group)
         return self.change(group, wanted, for_each)
@@ -135,37 +132,12 @@ class GroupRules:
         return alone and not gone
 
     def _add(self, change: Change, missing: Iterable[Fields]) -> bool:
-        """Add rules, all at once, and tell whether nobody else did."""
-        wanted, alone = set(missing), True
-        for left in reversed(range(_TRIES)):
-            try:
-                self._post(change, wanted)
-            except (Refused, CloudUnavailable) as error:
-                exists = getattr(error, "kind", None) == "SecurityGroupRuleExists"
-                if not (exists or is_in_doubt(error)):
-                    raise
-                known = _known(self._rules(change.group["id"]))
-                own = {r for r in wanted & known.keys() if _is_marked(known[r], change)}
-                # One rule that exists fails the whole request.
-                found = wanted & known.keys()
-                if not found and not (exists and left):
-                    raise
-                if found != own:
-                    alone, change.kept = False, True
-                wanted -= found
-            else:
-                return alone
-            if not wanted:
-                return alone
+        """Add rules, and tell whether nobody else did."""
+        adding = Adding(self.groups, change.group["id"], change.mark, change.added)
+        alone = adding.add(missing, shared=change.kept)
+        if not alone:
+            change.kept = True
         return alone
-
-    def _post(self, change: Change, wanted: Iterable[Fields]) -> None:
-        requests = [
-            {**Rule(*fields).request(change.group["id"]), "description": change.mark}
-            for fields in sorted(wanted)
-        ]
-        body = {"security_group_rules": requests}
-        self.groups.api.post("/security-group-rules", body)
 
     def _remove(self, change: Change, rule: Json) -> bool:
         """Remove a rule, and tell whether this call did for certain."""
@@ -191,13 +163,16 @@ class GroupRules:
             if any(rule["id"] not in there for rule in change.removed):
                 LOG.warning("another call has removed rules, too: they stay removed")
                 return
-            lost = _known(change.removed).keys() - _known(held).keys()
+            lost = known(change.removed).keys() - known(held).keys()
             if lost:
                 again = Change(change.group, set(), marks.new())
                 undo("remove rules", self._add, again, lost)
-            for rule in held:
-                if _is_marked(rule, change):
-                    undo("add rules", self._remove, change, rule)
+            own = [rule for rule in held if _is_marked(rule, change)]
+            for number, rule in enumerate(own):
+                # Of many, the first are long gone when another call looks for the last.
+                if number and not self.groups.is_left_alone(change.group):
+                    return
+                undo("add rules", self._remove, change, rule)
 
         def redo() -> None:
             self.change(self.groups.get(change.group["id"]), change.wanted)
@@ -213,51 +188,6 @@ class GroupRules:
 def _one_by_one(function: Callable[[Json], object], held: Sequence[Json]) -> None:
     for rule in held:
         function(rule)
-
-
-def plan(group: Json, wanted: set[Rule]) -> Plan:
-    """Return what has to change in a group to have the wanted rules."""
-    known, keys = _known(group["security_group_rules"]), set(map(_fields, wanted))
-    surplus = [rule for key, rule in known.items() if key not in keys]
-    return Plan(missing=frozenset(keys - known.keys()), surplus=surplus)
-
-
-def is_as_made(group: Json) -> bool:
-    """Tell whether nobody but the call that made a group has changed it.
-
-    Rules that were removed are not seen, but that the group was changed after its rules
-    were made is.
-    """
-    held = [group, *_known(group["security_group_rules"]).values()]
-    newest = max(marks.time_of(one["created_at"]) for one in held)
-    quiet = marks.time_of(group["updated_at"]) - newest <= _MOMENT
-    return quiet and only_maker(group)
-
-
-def only_maker(group: Json) -> bool:
-    """Tell whether all rules of a group are those of the call that made it.
-
-    They are taken back by deleting the group, and not otherwise.
-    """
-    maker, held = marks.origin(group), _known(group["security_group_rules"]).values()
-    return bool(maker) and all(marks.origin(rule) == maker for rule in held)
-
-
-def _has_others(group: Json, surplus: Sequence[Json]) -> bool:
-    """Tell whether another call than the maker may have added rules that stay just now."""
-    known = _known(group["security_group_rules"]).values()
-    staying = [rule for rule in known if rule not in surplus]
-    maker = marks.origin(group)
-    return any(marks.is_recent(r) and marks.origin(r) != maker for r in staying)
-
-
-def _known(held: Iterable[Json]) -> Mapping[Fields, Json]:
-    pairs = [(rules.read(rule), rule) for rule in held]
-    return {_fields(key): rule for key, rule in pairs if key is not None}
-
-
-def _fields(rule: Rule) -> Fields:
-    return rule.ethertype, rule.protocol, rule.port, rule.cidr, rule.inside
 
 
 def _is_marked(rule: Json, change: Change) -> bool:

@@ -152,7 +152,8 @@ class _Plugging:
 
     def _fill(self, ground: Ground) -> Change:
         wanted = rules.wanted(self.load_balancer, ground.vip)
-        return self.cloud.rules.change(ground.group, wanted, made=ground.made)
+        filled = ground.filled if ground.made else None
+        return self.cloud.rules.change(ground.group, wanted, added=filled)
 
     def _claims(self) -> list[Step]:
         return [self._claim_step(one, self._claim) for one in self.amphorae]

@@ -144,16 +144,17 @@ class SecurityGroups:
         :param group: as this call saw or marked it last
         :param redo: do again what `undo` undid
         """
-        if self._is_left_alone(group):
+        if self.is_left_alone(group):
             undo()
-            if not self._is_left_alone(group):
+            if not self.is_left_alone(group):
                 redo()
         else:
             LOG.warning(
                 "security group %s is another call's too, and stays", group["id"]
             )
 
-    def _is_left_alone(self, group: Json) -> bool:
+    def is_left_alone(self, group: Json) -> bool:
+        """Tell whether a group has the mark with which this call saw it last."""
         try:
             return marks.same(self.get(group["id"]), group)
         except Refused as refused:

@@ -82,7 +82,8 @@ class _Updating:
 
     def _fill(self, ground: Ground) -> Change:
         wanted = rules.wanted(self.load_balancer, ground.vip)
-        return self.cloud.rules.change(ground.group, wanted, made=ground.made)
+        filled = ground.filled if ground.made else None
+        return self.cloud.rules.change(ground.group, wanted, added=filled)
 
     def _update(self, ground: Ground) -> str:
         """Change what is not as it should be of a group that is there."""

@@ -314,6 +314,23 @@ class TestUpdate:
         ports = {rule.port for rule in world.rules(naming.vip_device(lb.id))}
         assert ports == set(range(8000, 8005))
 
+    def test_follows_many_listeners(self, network, world, balancer):
+        """More rules than fit into one request come, and go again."""
+        lb = balancer(amphorae=0, topology="SINGLE")
+        plug(network, lb)
+        before, listeners = world.rules(naming.vip_device(lb.id)), lb.listeners
+        new = [
+            Listener(id=new_id(), protocol="TCP", protocol_port=port)
+            for port in range(8000, 8120)
+        ]
+        lb.listeners = listeners + new
+        network.update_vip(lb)
+        wanted = {Rule("IPv4", "tcp", port) for port in range(8000, 8120)}
+        assert world.rules(naming.vip_device(lb.id)) == before | wanted
+        lb.listeners = listeners
+        network.update_vip(lb)
+        assert world.rules(naming.vip_device(lb.id)) == before
+
     def test_needs_a_plugged_vip(self, network, balancer):
         """Without a security group there is nothing to update."""
         lb = balancer()

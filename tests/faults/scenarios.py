@@ -45,6 +45,7 @@ SCENES: tuple[Maker, ...] = (
     vips.deallocate_users_port,
     vips.update_vip_adding,
     vips.update_vip_removing,
+    vips.update_vip_many,
     amphorae.update_vip_sg,
     amphorae.update_vip_sg_again,
     amphorae.update_vip_sg_unchanged,

@@ -180,6 +180,11 @@ def update_vip_adding(bench: Bench) -> Scene:
     return _update(bench, _listener(8080), _listener(8081), keep=True)
 
 
+def update_vip_many(bench: Bench) -> Scene:
+    """More listeners are new than there are rules in one request."""
+    return _update(bench, *map(_listener, range(8000, 8120)), keep=True)
+
+
 def update_vip_removing(bench: Bench) -> Scene:
     """All listeners are gone."""
     return _update(bench)

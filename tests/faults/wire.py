@@ -24,7 +24,9 @@ from tests.fakecloud import FakeCloud
 from tests.fakecloud.http import decoded, stripped
 from tests.fakecloud.state import Answer, Request
 
-Kind = Literal["status", "reset before", "reset after", "timeout after", "killed"]
+Kind = Literal[
+    "status", "reset before", "reset after", "timeout after", "late", "killed"
+]
 
 
 class Killed(BaseException):
@@ -36,9 +38,10 @@ class Fault:
     """What goes wrong with the nth request.
 
     :param number: which request, from 0 on; the one that is hit names method and path
-    :param kind: how
+    :param kind: how; "late" is carried out some time after its answer was given up
     :param status: of the answer that is given instead of carrying the request out
     :param lasting: whether later requests of the same method and path fail alike
+    :param requests: how many requests a late one comes after, None for all of the call
     """
 
     number: int
@@ -46,6 +49,7 @@ class Fault:
     status: int = 0
     lasting: bool = False
     hit: tuple[str, str] | None = None
+    requests: int | None = None
 
     def meets(self, number: int, line: tuple[str, str]) -> bool:
         """Tell whether a request is to fail."""
@@ -73,6 +77,7 @@ class Wire(requests.adapters.BaseAdapter):
         self._lock = threading.Lock()
         self.sent: list[tuple[str, str]] = []
         self.fault: Fault | None = None
+        self._late: list[tuple[int | None, requests.PreparedRequest]] = []
         self.before_each: Callable[[], None] = _nothing
         self.after_each: Callable[[], None] = _nothing
 
@@ -104,6 +109,7 @@ class Wire(requests.adapters.BaseAdapter):
             if "/identity/" not in target.path:
                 self.sent.append(line)
             fault = self.fault
+        self._catch_up(number)
         failing = (
             "/identity/" not in target.path and fault and fault.meets(number, line)
         )
@@ -121,12 +127,28 @@ class Wire(requests.adapters.BaseAdapter):
             raise Killed
         if fault.kind == "status":
             return _response(request, _refusal(fault.status))
+        if fault.kind == "late":
+            due = fault.requests and len(self.sent) + fault.requests
+            self._late.append((due, request))
+            raise requests.ReadTimeout("not served yet")
         if fault.kind == "reset before":
             raise requests.ConnectionError("reset before it was served")
         self._carried(request)
         if fault.kind == "reset after":
             raise requests.ConnectionError("reset after it was served")
         raise requests.ReadTimeout("served, but not in time")
+
+    def _catch_up(self, number: int) -> None:
+        """Carry out what is late and due before a request."""
+        for due, late in list(self._late):
+            if due is not None and number >= due - 1:
+                self._late.remove((due, late))
+                self._carried(late)
+
+    def finish(self) -> None:
+        """Carry out everything that is late."""
+        while self._late:
+            self._carried(self._late.pop(0)[1])
 
     def _carried(self, request: requests.PreparedRequest) -> requests.Response:
         target = urllib.parse.urlsplit(str(request.url))
