@@ -112,6 +112,27 @@ def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP | None:
     )
 
 
+def misfit(vip: VIP, port: Port) -> str:
+    """Say what of a VIP a port does not have, with its path."""
+    if vip.network_id not in (None, port.network_id):
+        return f"vip.network_id: port {port.id} is not on network {vip.network_id}"
+    if not port.fixed_ips:
+        return (
+            f"vip: port {port.id} has no address: network {port.network_id} has no "
+            "subnet, or gives addresses only to ports of servers"
+        )
+    places: dict[str, VIP | AdditionalVIP] = {"vip": vip}
+    places |= {f"vip.additional[{n}]": one for n, one in enumerate(vip.additional)}
+    for number, (path, one) in enumerate(places.items()):
+        fitting = assign([*places.values()][: number + 1], port.fixed_ips)
+        if fitting is None:
+            wanted = [one.ip_address and f"address {one.ip_address}"]
+            wanted += [one.subnet_id and f"an address on subnet {one.subnet_id}"]
+            asked = ", ".join(filter(None, wanted)) or "an address for it"
+            return f"{path}: port {port.id} does not have {asked}"
+    return f"vip: port {port.id} does not have its addresses"
+
+
 def _place(one: VIP | AdditionalVIP | FixedIP) -> tuple[str | None, str | None]:
     return one.ip_address or None, one.subnet_id or None
 

@@ -15,7 +15,7 @@ from networker.drivers.neutron import marks, translate
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
-from networker.drivers.neutron.ports import Claimed, difference
+from networker.drivers.neutron.ports import Claimed, difference, require_address
 from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import assign
 from networker.models import FixedIP
@@ -78,6 +78,7 @@ def _create(
         return claimed
 
     def adjust(claimed: Claimed) -> Adjusted:
+        require_address(claimed.port)
         _check(claimed.port, wanted)
         change = functools.partial(_change, wanted=wanted.changeable())
         return cloud.adjusting.adjust(claimed, change)

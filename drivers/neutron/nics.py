@@ -18,7 +18,7 @@ from networker.drivers.flow import step
 from networker.drivers.neutron import addressing, marks, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, refused_as
-from networker.drivers.neutron.ports import Claimed
+from networker.drivers.neutron.ports import Claimed, require_address
 from networker.drivers.neutron.revocable import Done, OnFailure, revocable
 from networker.drivers.neutron.translate import Json
 
@@ -50,6 +50,7 @@ def _connect(cloud: Cloud, nic: Nic, relied: set[str], on_failure: OnFailure) ->
     if any(one["subnet_id"] not in held for one in wanted):
         # It was made for a call that wanted other subnets.
         port = addressing.exchange(cloud, port["id"], wanted, [], on_failure)
+    require_address(port)
     if cloud.compute.attach(nic.compute_id, Claimed(port, claimed.made)):
         on_failure(cloud.compute.unattach, nic.compute_id, port)
     return port

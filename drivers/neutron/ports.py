@@ -12,7 +12,7 @@ from oslo_log import log
 
 from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
-from networker.drivers.neutron import marks, translate
+from networker.drivers.neutron import marks, slaac, translate
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import MAC_IN_USE, Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.patience import time_is_up
@@ -87,11 +87,12 @@ class Ports:
         :param purpose: what makes it unique on its network, see :mod:`..naming`
         :raises Refused: the cloud refused, or another port has a wanted address
         """
-        salt, mark = 0, marks.new()
+        salt, mark = self._salt_of(body, purpose), marks.new()
         for left in reversed(range(_TRIES)):
-            salted = (*purpose, str(salt)) if salt else purpose
-            mac = naming.mac_address(self.conf.neutron.mac_prefix, *salted)
+            mac = self._mac(purpose, salt)
             wanted = {**body, "mac_address": mac, "description": mark}
+            if "fixed_ips" in body:
+                wanted["fixed_ips"] = slaac.unnamed(body["fixed_ips"], mac)
             try:
                 return self._make(wanted)
             except Refused as refused:
@@ -108,6 +109,19 @@ class Ports:
                 # Nobody has it any more, or somebody else has.
                 salt += held is not None and not ours
         raise AssertionError("the last try returns or raises")
+
+    def _mac(self, purpose: Sequence[str], salt: int) -> str:
+        salted = (*purpose, str(salt)) if salt else purpose
+        return naming.mac_address(self.conf.neutron.mac_prefix, *salted)
+
+    def _salt_of(self, body: Json, purpose: Sequence[str]) -> int:
+        """Return the salt of a lost port that had derived an address that is wanted."""
+        wanted = [place.get("ip_address") for place in body.get("fixed_ips", ())]
+        for salt in range(1, _TRIES):
+            mac = self._mac(purpose, salt)
+            if any(slaac.is_derived(address, mac) for address in wanted):
+                return salt
+        return 0
 
     def _make(self, wanted: Json) -> Claimed:
         try:
@@ -155,6 +169,10 @@ class Ports:
         if marks.same(held, wanted):
             return Claimed(held, made=True)
         port = self.mark(held["id"])
+        if port and not port["fixed_ips"] and not is_attached(port):
+            # A worker died that had made it where there was no subnet.
+            self.delete_unmarked(port)
+            port = None
         return Claimed(port, made=False) if port else None
 
     def mark(self, port_id: str) -> Json | None:
@@ -241,6 +259,27 @@ class Ports:
             if changed:
                 return
             port = self.get(port["id"])
+
+
+def require_address(port: Json) -> None:
+    """Refuse a port without an address, with which nobody could do anything.
+
+    Neutron makes it where the network has no subnet, or defers the choice of its addresses
+    to when a server gets the port (routed provider networks).
+
+    :raises Refused: it has none
+    """
+    if not port["fixed_ips"]:
+        text = (
+            f"network {port['network_id']} gave port {port['id']} no address: it has "
+        )
+        text += "no subnet, or gives addresses only to ports of servers"
+        raise Refused(orig_msg=text)
+
+
+def is_attached(port: Json) -> bool:
+    """Tell whether a server has a port."""
+    return str(port["device_owner"]).startswith("compute:")
 
 
 def is_ours(port: Json) -> bool:

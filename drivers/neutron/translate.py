@@ -7,7 +7,7 @@ import ipaddress
 from typing import Any
 
 from networker.drivers.neutron.errors import Refused
-from networker.drivers.vip import describe
+from networker.drivers.vip import describe, misfit
 from networker.models import (
     VIP,
     FixedIP,
@@ -149,8 +149,5 @@ def vip(wanted: VIP, data: Json, load_balancer_id: str) -> VIP:
     """
     described = describe(wanted, port(data), load_balancer_id)
     if described is None:
-        raise Refused(
-            orig_msg=f"port {data['id']} does not have the network, subnet or addresses "
-            "that the VIP names"
-        )
+        raise Refused(orig_msg=misfit(wanted, port(data)))
     return described

@@ -14,6 +14,7 @@ from networker.drivers.flow import Step, step, undoing
 from networker.drivers.neutron import translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.ports import Claimed, is_attached
 from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import match
 from networker.models import VIP, AdditionalVIP, LoadBalancer
@@ -34,9 +35,9 @@ class Vips:
             and match(vip, translate.port(port)) is None
             and _is_vip_of(port, owner)
         ):
-            port = self._replaced(port, load_balancer, vip)
-        elif port is None:
-            port = self._claimed(load_balancer, vip)
+            return self._replaced(port, load_balancer, vip)
+        if port is None:
+            return self._claimed(load_balancer, vip)
         return translate.vip(vip, port, owner)
 
     def _given(self, vip: VIP) -> Json | None:
@@ -46,12 +47,12 @@ class Vips:
             raise exceptions.PortNotFound(port_id=vip.port_id)
         return port
 
-    def _replaced(self, port: Json, load_balancer: LoadBalancer, vip: VIP) -> Json:
-        """Return a port that has the wanted addresses instead of one that has not."""
+    def _replaced(self, port: Json, load_balancer: LoadBalancer, vip: VIP) -> VIP:
+        """Reserve the wanted addresses instead of those that a port has."""
         wanted = _wanted(vip)
         network_id = vip.network_id or self._network_of(vip)
         if wanted and network_id == port["network_id"]:
-            return self._moved(port, wanted)
+            return self._moved(port, wanted, load_balancer, vip)
         # Its MAC address would be in the way of the new one's on the same network.
         first = network_id == port["network_id"]
         if first:
@@ -61,28 +62,37 @@ class Vips:
             self.cloud.ports.delete(port["id"])
         return new
 
-    def _moved(self, port: Json, wanted: Sequence[Json]) -> Json:
+    def _moved(
+        self, port: Json, wanted: Sequence[Json], load_balancer: LoadBalancer, vip: VIP
+    ) -> VIP:
         update, held = self.cloud.ports.update, {"fixed_ips": port["fixed_ips"]}
         with undoing("allocate_vip") as on_failure:
             # First, since a request whose answer is lost may have been done.
             on_failure(update, port["id"], held)
             moved = update(port["id"], {"fixed_ips": wanted})
+            described = translate.vip(vip, moved, load_balancer.id or "")
             require_time()
-        return moved
+        return described
 
-    def _claimed(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
+    def _claimed(self, load_balancer: LoadBalancer, vip: VIP) -> VIP:
         body = self._body(load_balancer, vip)
         owner, network_id = load_balancer.id or "", body["network_id"]
         ports = self.cloud.ports
+
+        def described(claimed: Claimed) -> VIP:
+            # What does not fit is not left for a call that would find it later.
+            return translate.vip(vip, claimed.port, owner)
+
         claim = step(
             lambda: ports.claim(body, "vip", owner, network_id),
             name="VIP port",
             provides="claimed",
             undo=ports.disclaim,
         )
-        done = self.cloud.flows.run("allocate_vip", [claim], timely=True)
-        port: Json = done["claimed"].port
-        return port
+        describe = step(described, name="VIP", provides="vip")
+        done = self.cloud.flows.run("allocate_vip", [claim], [describe], timely=True)
+        found: VIP = done["vip"]
+        return found
 
     def _body(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
         owner = load_balancer.id or ""
@@ -179,7 +189,7 @@ class Vips:
             return self.cloud.ports.find(port_id)
         # A port keeps its name when a server takes it, but not its device.
         named = self.cloud.ports.list(name=naming.vip_port(owner))
-        ours = [p for p in named if _is_attached(p) or self._is_ours(p, owner)]
+        ours = [p for p in named if is_attached(p) or self._is_ours(p, owner)]
         return ours[0] if ours else None
 
     def _is_ours(self, port: Json, owner: str) -> bool:
@@ -238,17 +248,13 @@ def _reserves(port: Json) -> bool:
     return bool(port["device_owner"] == naming.OWNER)
 
 
-def _is_attached(port: Json) -> bool:
-    return str(port["device_owner"]).startswith("compute:")
-
-
 def _check(port: Json, owner: str) -> None:
     """Refuse to remove a port that something else uses.
 
     :raises VIPInUse: a server has it
     :raises Refused: it reserves another load balancer's VIP
     """
-    if port["name"].startswith(naming.OURS) and _is_attached(port):
+    if port["name"].startswith(naming.OURS) and is_attached(port):
         raise _in_use(port, f"port {port['id']} is attached to {port['device_id']}")
     device = port["device_id"]
     if _reserves(port) and naming.owner_of(device) not in ("", owner):

@@ -87,7 +87,7 @@ def _subnets(
     if not subnet_id:
         subnets = records.subnets(tx, network_id)
         if not subnets:
-            raise Refused(f"network {network_id} has no subnet")
+            raise Refused(f"network {network_id} has no subnet", None)
         return subnets
     subnet = records.subnet(tx, subnet_id)
     if subnet.network_id != network_id:

@@ -7,6 +7,7 @@ it is part of the network driver interface, nor reached over the bus.
 
 from __future__ import annotations
 
+import ipaddress
 import sqlite3
 import uuid
 from collections.abc import Iterable
@@ -120,6 +121,47 @@ class Backdoor:
         with self._database.write() as tx:
             records.network(tx, network_id)
             return ports.add(tx, Port(network_id=network_id, **{**usual, **fields}))
+
+    def create_network(self, name: str, project: str = "demo") -> Network:
+        """Make a user's network, which has no subnet.
+
+        :param project: name of the project
+        """
+        network_id = str(uuid.uuid4())
+        row = (network_id, name, project_id(project))
+        with self._database.write() as tx:
+            tx.execute(
+                "INSERT INTO networks (id, name, project_id, router_external, shared, "
+                "port_security_enabled, mtu) VALUES (?, ?, ?, 0, 0, 1, 1450)",
+                row,
+            )
+            return records.network(tx, network_id)
+
+    def create_subnet(
+        self, network_id: str, cidr: str, gateway_ip: str | None = None
+    ) -> Subnet:
+        """Make a user's subnet.
+
+        :raises NetworkNotFound: the network does not exist
+        """
+        subnet_id = str(uuid.uuid4())
+        with self._database.write() as tx:
+            of = records.network(tx, network_id)
+            version = ipaddress.ip_network(cidr).version
+            row = (subnet_id, network_id, "", of.project_id, cidr, version, gateway_ip)
+            tx.execute("INSERT INTO subnets VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            return records.subnet(tx, subnet_id)
+
+    def delete_subnet(self, subnet_id: str) -> None:
+        """Remove a subnet, whose addresses all ports lose."""
+        with self._database.write() as tx:
+            tx.execute("DELETE FROM fixed_ips WHERE subnet_id = ?", (subnet_id,))
+            tx.execute("DELETE FROM subnets WHERE id = ?", (subnet_id,))
+
+    def delete_network(self, network_id: str) -> None:
+        """Remove a network with its ports and subnets."""
+        with self._database.write() as tx:
+            tx.execute("DELETE FROM networks WHERE id = ?", (network_id,))
 
     def delete_port(self, port_id: str) -> None:
         """Remove a port; it is no error if it is gone."""

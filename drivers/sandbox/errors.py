@@ -22,10 +22,11 @@ class Refused(ValueError):
     """What a cloud would refuse; each operation has its own class for it.
 
     :param text: what the cloud would say
-    :param code: the HTTP status with which it would say so
+    :param code: the HTTP status with which it would say so; None where no cloud would, and
+        a driver has to look itself
     """
 
-    def __init__(self, text: str, code: int = 400) -> None:
+    def __init__(self, text: str, code: int | None = 400) -> None:
         super().__init__(text)
         self.code = code
 

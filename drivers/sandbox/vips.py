@@ -20,8 +20,8 @@ def allocate(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> V
     port = _existing(tx, vip, owner)
     if port is not None and vips.match(vip, port) is None:
         if not vip.port_id:
-            raise Refused(f"port {port.id} was made for it with other addresses")
-        _remove_unfit(tx, port, owner)
+            raise Refused(vips.misfit(vip, port), None)
+        _remove_unfit(tx, port, vip, owner)
         port = None
     if port is None:
         port = _make(tx, load_balancer, vip)
@@ -47,7 +47,7 @@ def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP:
     """
     described = vips.describe(vip, port, load_balancer_id)
     if described is None:
-        raise Refused(f"port {port.id} does not have the addresses of the VIP")
+        raise Refused(vips.misfit(vip, port), None)
     return described
 
 
@@ -91,15 +91,10 @@ def _network_id(tx: sqlite3.Connection, vip: VIP, owner: str) -> str:
     )
 
 
-def _remove_unfit(tx: sqlite3.Connection, port: Port, owner: str) -> None:
+def _remove_unfit(tx: sqlite3.Connection, port: Port, vip: VIP, owner: str) -> None:
     mine = naming.vip_device(owner), naming.OWNER
     if (port.device_id, port.device_owner) != mine:
-        raise exceptions.AllocateVIPException(
-            f"port {port.id} does not have the network, subnet or addresses that the "
-            "VIP names, and is not ours to replace",
-            load_balancer_id=owner,
-            port_id=port.id,
-        )
+        raise Refused(vips.misfit(vip, port), None)
     ports.delete(tx, port.id)
 
 

@@ -11,7 +11,7 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.models import VIP, AdditionalVIP
 from tests.contract.steps import NOWHERE, allocate, plug
-from tests.contract.world import twice_at_once
+from tests.contract.world import new_id, twice_at_once
 
 
 class TestAllocate:
@@ -172,6 +172,76 @@ class TestAllocate:
         with pytest.raises(exceptions.AllocateVIPException):
             network.allocate_vip(lb)
         assert world.port(port.id) == port
+
+
+class TestWithoutSubnet:
+    """Networks that give ports no address."""
+
+    def test_nothing_stays_and_a_retry_works(self, network, world, balancer):
+        """Without a subnet there is no VIP; as soon as there is one, there is."""
+        network_id = world.make_network()
+        lb = balancer()
+        lb.vip = VIP(network_id=network_id)
+        for _ in range(2):
+            with pytest.raises(exceptions.AllocateVIPException, match="subnet"):
+                network.allocate_vip(lb)
+            assert world.ports(network_id=network_id) == []
+        subnet_id = world.make_subnet(network_id, "198.51.100.0/24")
+        vip = allocate(network, lb)
+        assert vip.subnet_id == subnet_id
+        assert len(world.ports(network_id=network_id)) == 1
+
+    def test_no_other_port_stays_either(self, network, world, clean):
+        """create_port and plug_network leave no port without an address behind."""
+        network_id = world.make_network()
+        server, name = world.servers[0].compute_id, f"octavia-lb-member-{new_id()}"
+        for call, failure in (
+            (
+                lambda: network.plug_network(server, network_id),
+                exceptions.PlugNetworkException,
+            ),
+            (
+                lambda: network.create_port(network_id, name),
+                exceptions.CreatePortException,
+            ),
+        ):
+            with pytest.raises(failure, match="subnet"):
+                call()
+            assert world.ports(network_id=network_id) == []
+        world.make_subnet(network_id, "198.51.100.0/24")
+        assert network.create_port(network_id, name).fixed_ips
+        assert network.plug_network(server, network_id).fixed_ips
+        network.unplug_network(server, network_id)
+        for port in world.ports(network_id=network_id):
+            world.delete_port(port.id)
+
+
+class TestDerivedAddresses:
+    """VIPs on subnets whose ports derive their addresses from their MAC addresses."""
+
+    CIDR = "2001:db8:7e57::/64"
+
+    def test_a_lost_port_is_made_again(self, network, world, balancer):
+        """The VIP has the address that it had, as the only one or as a further one."""
+        network_id = world.make_network()
+        v4 = world.make_subnet(network_id, "198.51.100.0/24")
+        v6 = world.make_subnet(network_id, self.CIDR, slaac=True)
+        one, other, loose = balancer(), balancer(), balancer()
+        one.vip = VIP(subnet_id=v6)
+        other.vip = VIP(subnet_id=v4, additional=[AdditionalVIP(subnet_id=v6)])
+        loose.vip = VIP(subnet_id=v6)
+        for lb in (one, other, loose):
+            vip = allocate(network, lb)
+            world.delete_port(vip.port_id)
+            if lb is loose:
+                # Only the address is known, and on which network it was.
+                lb.vip = VIP(network_id=network_id, ip_address=vip.ip_address)
+            again = network.allocate_vip(lb)
+            assert again.port_id != vip.port_id
+            assert again.ip_address == vip.ip_address
+            held = {ip.ip_address for ip in world.port(again.port_id).fixed_ips}
+            assert held >= {vip.ip_address, *(m.ip_address for m in vip.additional)}
+            network.deallocate_vip(again)
 
 
 class TestDeallocate:

@@ -87,6 +87,7 @@ class World(abc.ABC):
     def __init__(self) -> None:
         self._ports: list[str] = []
         self._groups: list[str] = []
+        self._networks: list[str] = []
         #: Ids of load balancers and amphorae that outlive a test.
         self.kept: set[str] = set()
 
@@ -133,6 +134,26 @@ class World(abc.ABC):
     @abc.abstractmethod
     def small_subnet(self) -> Subnet:
         """Return a subnet, the only one of its network, that has two addresses."""
+
+    @abc.abstractmethod
+    def _make_network(self, name: str) -> str:
+        """Create a user's network and return its id."""
+
+    @abc.abstractmethod
+    def make_subnet(self, network_id: str, cidr: str, *, slaac: bool = False) -> str:
+        """Create a subnet without a gateway on such a network, and return its id.
+
+        :param slaac: whether ports derive their addresses from their MAC addresses, where
+            there are clouds of which that can be asked
+        """
+
+    @abc.abstractmethod
+    def delete_subnet(self, subnet_id: str) -> None:
+        """Delete a subnet that no port chose an address on."""
+
+    @abc.abstractmethod
+    def delete_network(self, network_id: str) -> None:
+        """Delete a network."""
 
     @abc.abstractmethod
     def sweep(self) -> None:
@@ -182,12 +203,19 @@ class World(abc.ABC):
         self._groups.append(self._make_group(name, project))
         return self._groups[-1]
 
+    def make_network(self) -> str:
+        """Create a network without a subnet, which is removed when the test is over."""
+        self._networks.append(self._make_network(f"net-{new_id()}"))
+        return self._networks[-1]
+
     def tidy(self) -> None:
         """Remove what a test made here."""
         while self._ports:
             self.delete_port(self._ports.pop())
         while self._groups:
             self.delete_group(self._groups.pop())
+        while self._networks:
+            self.delete_network(self._networks.pop())
 
     def leftovers(self) -> list[str]:
         """Name what of the tests is still there."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import os
 from typing import Any
 
@@ -109,6 +110,18 @@ class SandboxWorld(World):
     def occupy(self, port_id: str, compute_id: str) -> None:
         self._door.detach(port_id)  # a port of another device is refused
         self._door.attach(port_id, compute_id)
+
+    def _make_network(self, name: str) -> str:
+        return self._door.create_network(name).id or ""
+
+    def make_subnet(self, network_id: str, cidr: str, *, slaac: bool = False) -> str:
+        return self._door.create_subnet(network_id, cidr).id or ""
+
+    def delete_subnet(self, subnet_id: str) -> None:
+        self._door.delete_subnet(subnet_id)
+
+    def delete_network(self, network_id: str) -> None:
+        self._door.delete_network(network_id)
 
     def small_subnet(self) -> Subnet:
         return next(s for s in self._door.subnets() if s.cidr == SMALL)
@@ -216,6 +229,22 @@ class CloudWorld(World):
             port_id, device_id=compute_id, device_owner="compute:nova"
         )
 
+    def _make_network(self, name: str) -> str:
+        return str(self.user.network.create_network(name=name).id)
+
+    def make_subnet(self, network_id: str, cidr: str, *, slaac: bool = False) -> str:
+        version = ipaddress.ip_network(cidr).version
+        place = {"network_id": network_id, "cidr": cidr, "ip_version": version}
+        mode = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"} if slaac else {}
+        made = self.user.network.create_subnet(gateway_ip=None, **place, **mode)
+        return str(made.id)
+
+    def delete_subnet(self, subnet_id: str) -> None:
+        self.user.network.delete_subnet(subnet_id)
+
+    def delete_network(self, network_id: str) -> None:
+        self.user.network.delete_network(network_id)
+
     def small_subnet(self) -> Subnet:
         return Subnet(id=self._small.id, network_id=self._small.network_id)
 
@@ -234,8 +263,9 @@ class CloudWorld(World):
             for group in list(neutron.security_groups()):
                 if group.name.startswith(_GROUPS):
                     neutron.delete_security_group(group)
-        for network in list(self.user.network.networks(name=f"small-{MARK}")):
-            self.user.network.delete_network(network)
+        for network in list(self.user.network.networks()):
+            if network.name.startswith((f"small-{MARK}", f"net-{MARK}")):
+                self.user.network.delete_network(network)
         vars(self).pop("_small", None)
 
 

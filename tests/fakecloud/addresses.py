@@ -8,6 +8,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
+from tests.fakecloud.networks import is_slaac
 from tests.fakecloud.state import Json, State, neutron_fault
 
 #: Among how many of the first free addresses of a subnet Neutron chooses.
@@ -19,9 +20,20 @@ def allocate(state: State, port: Json, wanted: list[Json] | None) -> None:
 
     :param wanted: subnets, addresses or both; None for one address of each IP version
     """
+    _choose(state, port, wanted)
+    for subnet in _slaac(state, port):
+        address = derived(subnet, port["mac_address"])
+        if address in taken(state, subnet):
+            raise _in_use(address, subnet)
+        _hold(port, subnet, address)
+
+
+def _choose(state: State, port: Json, wanted: list[Json] | None) -> None:
+    """Give a port the addresses that it does not derive."""
     if wanted is None:
         for version in (4, 6):
             subnets = _subnets(state, port["network_id"], version)
+            subnets = [subnet for subnet in subnets if not is_slaac(subnet)]
             if subnets:
                 _hold(port, *_free(state, port["network_id"], subnets))
         return
@@ -29,13 +41,42 @@ def allocate(state: State, port: Json, wanted: list[Json] | None) -> None:
     places = [(_place(state, port["network_id"], one), one) for one in wanted]
     for subnet, one in places:
         if "ip_address" not in one:
-            _hold(port, *_free(state, port["network_id"], [subnet]))
+            if not is_slaac(subnet):
+                _hold(port, *_free(state, port["network_id"], [subnet]))
             continue
+        _refuse_chosen(port, subnet, one["ip_address"])
         if one["ip_address"] in taken(state, subnet):
-            text = "IP address {} already allocated in subnet {}"
-            text = text.format(one["ip_address"], subnet["id"])
-            raise neutron_fault(409, "IpAddressAlreadyAllocated", text)
+            raise _in_use(one["ip_address"], subnet)
         _hold(port, subnet, one["ip_address"])
+
+
+def _slaac(state: State, port: Json) -> list[Json]:
+    """Return the subnets on which Neutron gives every port an address of its own."""
+    if str(port["device_owner"]).startswith("network:router"):
+        return []
+    return [s for s in _subnets(state, port["network_id"]) if is_slaac(s)]
+
+
+def derived(subnet: Json, mac: str) -> str:
+    """Return the address that follows from a MAC address (RFC 4291 appendix A)."""
+    octets = [int(octet, 16) for octet in mac.split(":")]
+    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    low = int.from_bytes(bytes(octets), "big")
+    return str(ipaddress.ip_network(subnet["cidr"])[low])
+
+
+def _refuse_chosen(port: Json, subnet: Json, address: str) -> None:
+    if is_slaac(subnet) and address != derived(subnet, port["mac_address"]):
+        text = (
+            f"IPv6 address {address} cannot be directly assigned to a port on subnet "
+        )
+        text += f"{subnet['id']} as the subnet is configured for automatic addresses"
+        raise neutron_fault(400, "AllocationOnAutoAddressSubnet", text)
+
+
+def _in_use(address: str, subnet: Json) -> Exception:
+    text = f"IP address {address} already allocated in subnet {subnet['id']}"
+    return neutron_fault(409, "IpAddressAlreadyAllocated", text)
 
 
 def check(state: State, port: Json, wanted: list[Json]) -> None:
@@ -60,9 +101,11 @@ def change(state: State, port: Json, wanted: list[Json]) -> None:
             left.remove(same[0])
             kept.append(same[0])
     before = port["fixed_ips"]
+    slaac = {subnet["id"] for subnet in _slaac(state, port)}
+    kept += [ip for ip in left if ip["subnet_id"] in slaac]
     port["fixed_ips"] = kept
     try:
-        allocate(state, port, added)
+        _choose(state, port, added)
     except BaseException:
         port["fixed_ips"] = before
         raise

@@ -76,6 +76,15 @@ def subnet(name: str, of: Json, cidr: str) -> Json:
     return made
 
 
+def is_slaac(subnet: Json) -> bool:
+    """Tell whether ports derive their addresses of a subnet from their MAC addresses."""
+    return subnet["ipv6_address_mode"] in ("slaac", "dhcpv6-stateless")
+
+
+def _is_on(ip: Json, subnet_id: str) -> bool:
+    return bool(ip["subnet_id"] == subnet_id)
+
+
 def set_gateway(made: Json, gateway: str | None) -> None:
     """Set the gateway of a new subnet, which is not in the pool of its addresses."""
     block = ipaddress.ip_network(made["cidr"])
@@ -114,7 +123,8 @@ class Networks:
 
     def create_subnets(self, bodies: Sequence[Json]) -> list[Json]:
         """Make subnets of networks of the caller's."""
-        known = {"name", "network_id", "cidr", "ip_version", "gateway_ip"}
+        modes = {"ipv6_address_mode", "ipv6_ra_mode"}
+        known = {"name", "network_id", "cidr", "ip_version", "gateway_ip", *modes}
         made = []
         for body in bodies:
             attributes.refuse_unknown(body, known)
@@ -122,10 +132,28 @@ class Networks:
             if of is None or of["project_id"] != self._caller:
                 raise hidden_fault()
             made.append(subnet(body.get("name", ""), of, body["cidr"]))
+            made[-1] |= {name: body[name] for name in modes & body.keys()}
             if "gateway_ip" in body:
                 set_gateway(made[-1], body["gateway_ip"])
             add(self._state, of, made[-1])
         return made
+
+    def delete_subnet(self, subnet_id: str) -> None:
+        """Delete a subnet of which ports have no addresses but derived ones."""
+        subnet = self._state.subnets[subnet_id]
+        ports = self._state.ports.values()
+        held = [p for p in ports for ip in p["fixed_ips"] if _is_on(ip, subnet_id)]
+        if held and not is_slaac(subnet):
+            text = f"Unable to complete operation on subnet {subnet_id}: One or more "
+            text += "ports have an IP allocation from this subnet."
+            raise neutron_fault(409, "SubnetInUse", text)
+        for port in held:
+            left = [ip for ip in port["fixed_ips"] if not _is_on(ip, subnet_id)]
+            port["fixed_ips"] = left
+            port["revision_number"] += 1
+        del self._state.subnets[subnet_id]
+        of = self._state.networks[subnet["network_id"]]
+        of["subnets"] = [one for one in of["subnets"] if one != subnet_id]
 
     def delete(self, network_id: str) -> None:
         """Delete a network on which there is no port, and its subnets."""

@@ -196,6 +196,8 @@ class _Desk:
             self._ports.delete(item, _revision(request))
         elif self._kind == "networks":
             self._networks.delete(item)
+        elif self._kind == "subnets":
+            self._networks.delete_subnet(item)
         elif self._kind == "security-groups":
             self._groups.delete(item, _revision(request))
         elif self._kind == "security-group-rules":
