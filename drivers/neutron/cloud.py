@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 from oslo_config import cfg
 
-from networker.drivers.flow import Flows, step
+from networker.drivers.flow import Flows
+from networker.drivers.neutron import each
 from networker.drivers.neutron.adjusting import Adjusting
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.compute import Compute
@@ -18,6 +20,7 @@ from networker.drivers.neutron.ports import Ports
 from networker.drivers.neutron.security_groups import SecurityGroups
 from networker.drivers.neutron.session import Session
 from networker.drivers.neutron.translate import Json
+from networker.exceptions import NetworkException, TimeoutException
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,36 +58,36 @@ class Cloud:
         )
 
     def remove(self, operation: str, ports: Sequence[Json]) -> None:
-        """Detach ports from their servers, wait until all are detached, delete them.
+        """Detach ports from their servers, and delete each that is detached.
 
-        :raises Refused: the cloud refused, or some were not detached in time
+        A port that can not be removed does not hold the others.
+
+        :raises NetworkException: some were not removed; it names each of them
         """
-        results = self.flows.run(
-            f"{operation}: detach",
-            [
-                step(
-                    self.compute.detach,
-                    name=f"detach port {port['id']}",
-                    provides=port["id"],
-                    port=port,
-                )
-                for port in ports
-            ],
+        left = {_named(port): port for port in ports}
+        detach = {a: partial(self.compute.detach, p) for a, p in left.items()}
+        begun, refused = each.attempt(self.flows, f"{operation}: detach", detach)
+        names = {left[about]["id"]: about for about in begun}
+        waiting = [i for i, about in names.items() if begun[about]]
+        ready = [i for i in names if i not in waiting]
+        why: NetworkException = TimeoutException(
+            orig_msg="still attached when the time was up"
         )
-        self.compute.wait([port["id"] for port in ports if results[port["id"]]])
-        self.flows.run(
-            f"{operation}: delete",
-            [
-                step(
-                    self.ports.delete,
-                    name=f"delete port {port['id']}",
-                    port_id=port["id"],
-                )
-                for port in ports
-            ],
-        )
+        failed: each.Errors = {}
+        try:
+            for ids in self.compute.detached(waiting, ready):
+                calls = {names.pop(i): partial(self.ports.delete, i) for i in ids}
+                failed |= each.attempt(self.flows, f"{operation}: delete", calls)[1]
+        except NetworkException as error:
+            why = error
+        each.raise_all(refused, failed, dict.fromkeys(names.values(), why))
 
     def close(self) -> None:
         """Close connections and threads; a later operation opens new ones."""
         self.flows.close()
         self.session.close()
+
+
+def _named(port: Json) -> str:
+    server = f" of server {port['device_id']}" if port["device_id"] else ""
+    return f"port {port['id']}{server}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from oslo_config import cfg
 
@@ -18,9 +18,10 @@ from networker.drivers.neutron.translate import Json
 from networker.exceptions import (
     AmphoraNotFound,
     CloudUnavailable,
-    TimeoutException,
 )
 
+#: Seconds for which ports that are detached wait for others, so as to be deleted together.
+_TOGETHER = 2.0
 #: How often a port is attached that others attach and detach at the same time.
 _TRIES = 5
 #: How often to look for the end of a detach that is undone: another call may have attached
@@ -137,21 +138,44 @@ class Compute:
             f"/servers/{port['device_id']}/os-interface/{port['id']}"
         )
 
-    def wait(self, port_ids: Collection[str]) -> None:
-        """Wait until ports are detached.
+    def detached(
+        self, port_ids: Collection[str], ready: Sequence[str] = ()
+    ) -> Iterator[Sequence[str]]:
+        """Wait for ports to be detached, and yield their ids as they are.
 
-        :raises TimeoutException: some are not in time
+        They come together if that takes but a moment. Those that are not detached in time
+        never come.
+
+        :raises NetworkException: the cloud does not say whether they are
+        :param ready: ids of ports that need not be waited for, and come with the first
         """
         end = time.monotonic() + seconds_left(self.conf.neutron.detach_timeout)
-        waiting = list(port_ids)
+        waiting, gone, since = set(port_ids), list(ready), time.monotonic()
         while waiting:
             time.sleep(self.conf.neutron.poll_interval)
-            found = self.ports.list(id=waiting, fields=["id", "device_id"])
-            waiting = [port["id"] for port in found if port["device_id"]]
-            if waiting and time.monotonic() > end:
-                names = ", ".join(waiting)
-                why = f"still attached when the time was up: {names}"
-                raise TimeoutException(orig_msg=why)
+            try:
+                left = self._attached(waiting)
+            except (Refused, CloudUnavailable):
+                if gone:
+                    yield gone
+                raise
+            now = time.monotonic()
+            since = since if gone else now
+            gone += sorted(waiting - left)
+            waiting = left
+            # What is left may never come; there must be time to delete the others.
+            if gone and waiting and now > min(since + _TOGETHER, end - _TOGETHER):
+                yield gone
+                gone = []
+            if now > end:
+                break
+        if gone:
+            yield gone
+
+    def _attached(self, port_ids: Collection[str]) -> set[str]:
+        """Return which of some ports have a server."""
+        found = self.ports.list(id=sorted(port_ids), fields=["id", "device_id"])
+        return {port["id"] for port in found if port["device_id"]}
 
 
 def _no_server(compute_id: str, refused: Refused) -> AmphoraNotFound:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.flow import step
-from networker.drivers.neutron import translate
+from networker.drivers.neutron import each, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.translate import Json
@@ -50,11 +51,18 @@ def _unplugged(
     missing = [one for one in amphorae if naming.vrrp_port(one.id or "") not in found]
     others = _others(cloud, missing, place)
     ports += [port for port in others if port["name"].startswith(naming.VRRP)]
-    if ports:
-        cloud.remove("unplug_vip", list({port["id"]: port for port in ports}.values()))
+    made = list({port["id"]: port for port in ports}.values())
     reused = [port for port in others if not port["name"].startswith(naming.VRRP)]
     management = {one.lb_network_ip for one in amphorae}
-    return bool(_freed(cloud, owner, reused, management) or ports)
+    errors: each.Errors = {}
+    try:
+        freed, errors = _freed(cloud, owner, reused, management)
+    finally:
+        if made:
+            # Last, since it takes long; and whatever became of the others.
+            cloud.remove("unplug_vip", made)
+    each.raise_all(errors)
+    return freed or bool(made)
 
 
 def _others(
@@ -77,12 +85,12 @@ def _others(
 
 def _freed(
     cloud: Cloud, owner: str, ports: Sequence[Json], management: Collection[str | None]
-) -> bool:
+) -> tuple[bool, each.Errors]:
     """Take a VIP from ports that the servers had before it was plugged.
 
     :param owner: the load balancer's id; if it is empty, the ports' groups tell
     :param management: addresses whose ports are left alone
-    :returns: whether any had it
+    :returns: whether any had it, and what went wrong with some
     """
     ports = [
         port
@@ -91,15 +99,18 @@ def _freed(
     ]
     held = {group_id for port in ports for group_id in translate.groups(port)}
     if not held:
-        return False
+        return False, {}
     groups = cloud.groups.find(owner) if owner else cloud.groups.named(held)
     group_ids = {group["id"] for group in groups}
     ports = [port for port in ports if group_ids & set(translate.groups(port))]
-    for port in ports:
+
+    def free(port: Json) -> None:
         kept = [g for g in translate.groups(port) if g not in group_ids]
         changes = {"security_groups": kept, "allowed_address_pairs": []}
         cloud.ports.update(port["id"], changes)
-    return bool(ports)
+
+    calls = {f"port {port['id']}": functools.partial(free, port) for port in ports}
+    return bool(ports), each.attempt(cloud.flows, "unplug_vip: free", calls)[1]
 
 
 def _require(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.deadline import require_time
-from networker.drivers.flow import Step, step, undoing
-from networker.drivers.neutron import translate
+from networker.drivers.flow import step, undoing
+from networker.drivers.neutron import each, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed, is_attached
 from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import match
 from networker.models import VIP, AdditionalVIP, LoadBalancer
+
+#: What a step is called that looks for the ports in a load balancer's groups.
+_USERS = "ports in the group"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,27 +135,29 @@ class Vips:
         first = (
             [port] if port is not None and (vip.load_balancer_id or "").strip() else []
         )
-        users = self._run([*self._users(group_ids), *map(leaving, first)])
-        self._run([leaving(one) for one in _once(port, users, first)])
-        for group_id in group_ids:
-            self.cloud.groups.delete(group_id)
+        calls: dict[str, Callable[[], object]] = leaving(first)
+        if group_ids:
+            find = self.cloud.ports.list
+            calls[_USERS] = functools.partial(find, security_groups=group_ids)
+        found, failed = self._each(calls)
+        if _USERS in failed:
+            each.raise_all(failed)
+        users: Sequence[Json] = found.get(_USERS, ())
+        failed |= self._each(leaving(_once(port, users, first)))[1]
+        each.raise_all(failed)
+        delete = functools.partial(functools.partial, self.cloud.groups.delete)
+        each.raise_all(self._each({f"group {i}": delete(i) for i in group_ids})[1])
 
-    def _users(self, group_ids: Sequence[str]) -> Sequence[Step]:
-        """Return the step that looks for the ports in some groups, if there are any."""
-        if not group_ids:
-            return []
-        find = self.cloud.ports.list
-        return [step(find, name="ports", provides="ports", security_groups=group_ids)]
+    def _each(
+        self, calls: Mapping[str, Callable[[], object]]
+    ) -> tuple[dict[str, Any], each.Errors]:
+        return each.attempt(self.cloud.flows, "deallocate_vip", calls)
 
-    def _run(self, steps: Sequence[Step]) -> Sequence[Json]:
-        """Run steps, if there are any, and return the ports that were found."""
-        done = self.cloud.flows.run("deallocate_vip", steps) if steps else {}
-        found: Sequence[Json] = done.get("ports", ())
-        return found
-
-    def _leaving(self, port: Json, owner: str, groups: Sequence[str]) -> Step:
-        name = f"leave port {port['id']}"
-        return step(self._leave, name=name, port=port, owner=owner, groups=groups)
+    def _leaving(
+        self, ports: Sequence[Json], owner: str, groups: Sequence[str]
+    ) -> dict[str, Callable[[], object]]:
+        leave = functools.partial(self._leave, owner=owner, groups=groups)
+        return {f"port {one['id']}": functools.partial(leave, one) for one in ports}
 
     def _look(self, vip: VIP) -> tuple[Json | None, str, Sequence[Json]]:
         """Return a VIP's port, its load balancer's id, and the security groups."""
