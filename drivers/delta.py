@@ -78,7 +78,25 @@ def check(deltas: Sequence[Delta]) -> None:
         for subnet in delta.add_subnets:
             if not subnet.port_id and subnet.network_id not in new:
                 _refuse(f"subnet {subnet.subnet_id} has no port and no new interface")
+        _check_subnets(delta)
     _once("port", [change.port_id for delta in deltas for change in changes(delta)])
+
+
+def _check_subnets(delta: Delta) -> None:
+    """Refuse a subnet that one interface or port is to have twice, or to have and lose.
+
+    The addresses that a new interface has and those that its delta names by itself may be
+    the same.
+    """
+    for nic in delta.add_nics:
+        _once("address", [ip.ip_address for ip in nic.fixed_ips if ip.ip_address])
+        loose = [ip.subnet_id for ip in nic.fixed_ips if not ip.ip_address]
+        _once("subnet", filter(None, loose))
+    places = [(one.port_id or one.network_id, one) for one in delta.add_subnets]
+    for place in dict.fromkeys(place for place, _ in places):
+        gained = [one.subnet_id for where, one in places if where == place]
+        lost = [one.subnet_id for one in delta.delete_subnets if one.port_id == place]
+        _once("subnet", [*gained, *dict.fromkeys(lost)])
 
 
 def nics(delta: Delta) -> list[Nic]:

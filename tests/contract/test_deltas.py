@@ -244,6 +244,9 @@ class TestRefusing:
         server, place = servers[0], world.member_network_ids[0]
         nic, subnet = Interface(network_id=place), world.member_subnet_ids[0]
         port = SubnetOfPort(subnet_id=subnet, port_id="p")
+        new = SubnetOfPort(subnet_id=subnet, network_id=place)
+        twice = [FixedIP(subnet_id=subnet)] * 2
+        double = Interface(network_id=place, fixed_ips=twice)
         for deltas, text in (
             ([Delta(compute_id=server)] * 2, f"server {server}"),
             ([Delta(compute_id=server, add_nics=[nic, nic])], f"network {place}"),
@@ -258,6 +261,16 @@ class TestRefusing:
                         compute_id=server, add_subnets=[SubnetOfPort(subnet_id=subnet)]
                     )
                 ],
+                f"subnet {subnet}",
+            ),
+            ([Delta(compute_id=server, add_subnets=[port, port])], f"subnet {subnet}"),
+            (
+                [Delta(compute_id=server, add_nics=[nic], add_subnets=[new, new])],
+                f"subnet {subnet}",
+            ),
+            ([Delta(compute_id=server, add_nics=[double])], f"subnet {subnet}"),
+            (
+                [Delta(compute_id=server, add_subnets=[port], delete_subnets=[port])],
                 f"subnet {subnet}",
             ),
         ):
