@@ -17,12 +17,13 @@ from oslo_log import log
 
 from networker.drivers import naming, rules
 from networker.drivers.flow import Step, step
-from networker.drivers.neutron import marks, security_groups, translate
+from networker.drivers.neutron import marks, others, security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.ports import is_alone, is_ours
 from networker.drivers.neutron.rule_plans import (
     Fields,
+    came_with,
     is_as_made,
     known,
     only_maker,
@@ -98,6 +99,7 @@ class Grounding:
         """
         owner = self.load_balancer.id or ""
         vip = translate.vip(vip, port, owner)
+        others.refuse(self.cloud, port, owner)
         if not groups and _may_have_one(port, vip):
             groups = self.cloud.groups.find(owner)
         group = security_groups.choose(groups, [port, *plugged])
@@ -171,7 +173,8 @@ class Grounding:
         )
         # Calls that could not agree mark their groups themselves.
         lost = port is None and group["description"] in self.relied
-        return filled and not todo.surplus and only_maker(group) and (own or lost)
+        surplus = [rule for rule in todo.surplus if not came_with(group, rule)]
+        return filled and not surplus and only_maker(group) and (own or lost)
 
     def _free(self, port: Json, change: Json) -> bool:
         """Take the VIP's port out of a group, and tell whether nobody else changed it."""
@@ -185,9 +188,9 @@ class Grounding:
         except (Refused, CloudUnavailable):
             # Better the port as it was than a group that stays.
             groups = []
-        others = [one["id"] for one in groups if one["id"] != ground.group["id"]]
-        again = [*others[:1], *ground.vip.sg_ids]
-        return {"security_groups": again if others else ground.port["security_groups"]}
+        rest = [one["id"] for one in groups if one["id"] != ground.group["id"]]
+        again = [*rest[:1], *ground.vip.sg_ids]
+        return {"security_groups": again if rest else ground.port["security_groups"]}
 
 
 def _may_have_one(port: Json, vip: VIP) -> bool:

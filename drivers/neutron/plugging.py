@@ -17,7 +17,7 @@ from typing import Any
 
 from networker.drivers import naming, rules
 from networker.drivers.flow import Step, step
-from networker.drivers.neutron import marks, translate, vrrp
+from networker.drivers.neutron import marks, others, translate, vrrp
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.grounding import Ground, Grounding, look
 from networker.drivers.neutron.group_rules import Change
@@ -62,7 +62,7 @@ class _Plugging:
         plugged = [one for one in found["ports"] if one["id"] != port["id"]]
         plugged = [one for one in plugged if one["network_id"] == vip.network_id]
         if found["groups"] is None:
-            return self._without_groups(vip, plugged)
+            return self._without_groups(vip, port, plugged)
         ground = step(
             grounding.lay,
             name="ground",
@@ -119,8 +119,11 @@ class _Plugging:
         now = [settled.after.get(port["id"], port) for port in ports]
         return self._filled(done["ground"].vip, now)
 
-    def _without_groups(self, vip: VIP, plugged: Sequence[Json]) -> list[Amphora]:
+    def _without_groups(
+        self, vip: VIP, port: Json, plugged: Sequence[Json]
+    ) -> list[Amphora]:
         """Plug the VIP on a cloud that has no security groups."""
+        others.refuse(self.cloud, port, self.load_balancer.id or "")
         ground = {"vip": vip, "group_id": None}
         claims = [
             self._claim_step(one, self._ports.claim, plugged=plugged, **ground)

@@ -57,7 +57,18 @@ def only_maker(group: Json) -> bool:
     They are taken back by deleting the group, and not otherwise.
     """
     maker, held = marks.origin(group), known(group["security_group_rules"]).values()
-    return bool(maker) and all(marks.origin(rule) == maker for rule in held)
+    return bool(maker) and all(
+        marks.origin(rule) == maker or came_with(group, rule) for rule in held
+    )
+
+
+def came_with(group: Json, rule: Json) -> bool:
+    """Tell whether Neutron made a rule together with its group.
+
+    An operator can let every new group have some, of which no call is the maker.
+    """
+    age = marks.time_of(rule["created_at"]) - marks.time_of(group["created_at"])
+    return not marks.origin(rule) and age <= _MOMENT
 
 
 def has_others(group: Json, surplus: Sequence[Json]) -> bool:
@@ -65,7 +76,11 @@ def has_others(group: Json, surplus: Sequence[Json]) -> bool:
     held = known(group["security_group_rules"]).values()
     staying = [rule for rule in held if rule not in surplus]
     maker = marks.origin(group)
-    return any(marks.is_recent(r) and marks.origin(r) != maker for r in staying)
+    return any(
+        marks.is_recent(rule) and marks.origin(rule) != maker
+        for rule in staying
+        if not came_with(group, rule)
+    )
 
 
 def may_be_half_filled(group: Json, batch: int) -> bool:

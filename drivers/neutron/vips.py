@@ -12,7 +12,7 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import step, undoing
-from networker.drivers.neutron import each, translate
+from networker.drivers.neutron import each, others, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed, is_attached
@@ -34,6 +34,8 @@ class Vips:
         """Do what :meth:`NetworkDriver.allocate_vip` says."""
         owner = load_balancer.id or ""
         port = self._given(vip) if vip.port_id else None
+        if port is not None:
+            others.refuse(self.cloud, port, owner)
         if (
             port
             and match(vip, translate.port(port)) is None

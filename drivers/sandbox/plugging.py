@@ -29,7 +29,9 @@ def plug(
 def secure(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> str:
     """Do what :meth:`NetworkDriver.update_vip_sg` says."""
     owner, port_id = load_balancer.id or "", vip.port_id or ""
-    vip = vips.describe(vip, ports.get(tx, port_id), owner)
+    port = ports.get(tx, port_id)
+    vip = vips.describe(vip, port, owner)
+    vips.refuse_others(tx, port, owner)
     name = naming.vip_device(owner)
     group_id = groups.find(tx, name) or groups.add(tx, name)
     groups.reconcile(tx, group_id, rules.wanted(load_balancer, vip))

@@ -66,6 +66,7 @@ def _existing(tx: sqlite3.Connection, vip: VIP, owner: str) -> Port | None:
     if vip.port_id:
         port = ports.find(tx, vip.port_id)
         if port is not None:
+            refuse_others(tx, port, owner)
             return port
         if not vip.octavia_owned:
             raise exceptions.PortNotFound(port_id=vip.port_id)
@@ -89,6 +90,29 @@ def _network_id(tx: sqlite3.Connection, vip: VIP, owner: str) -> str:
         "load_balancer.vip names neither a port_id, a subnet_id nor a network_id",
         load_balancer_id=owner,
     )
+
+
+def refuse_others(tx: sqlite3.Connection, port: Port, owner: str) -> None:
+    """Refuse a port for a load balancer's VIP that another one uses.
+
+    :raises VIPInUse: another load balancer uses it
+    """
+    name, device = port.name or "", port.device_id or ""
+    if port.device_owner == naming.OWNER and device:
+        user = naming.owner_of(device) or device
+    elif name.startswith(naming.OURS):
+        user = "" if name == naming.vip_port(owner) else name
+    else:
+        held = [groups.name_of(tx, group_id) for group_id in port.security_group_ids]
+        named = {one for one in held if one.startswith(naming.DEVICE)}
+        user = naming.owner_of(min(named - {naming.vip_device(owner)}, default=""))
+    if user not in ("", owner):
+        raise exceptions.VIPInUse(
+            load_balancer_id=owner,
+            ip_address=port.fixed_ips[0].ip_address if port.fixed_ips else None,
+            port_id=port.id,
+            orig_msg=f"port {port.id} is used by another load balancer: {user}",
+        )
 
 
 def _remove_unfit(tx: sqlite3.Connection, port: Port, vip: VIP, owner: str) -> None:

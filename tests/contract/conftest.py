@@ -214,6 +214,7 @@ def well(refusing: Refusing) -> Iterator[FakeCloud]:
     cloud.forgive()
     cloud.missing.clear()
     cloud.quotas.clear()
+    cloud.default_rules.clear()
     cloud.detach_delay = 0.05
 
 

@@ -87,6 +87,27 @@ def test_group_without_quota_is_not_left_half_made(
     assert world.port(vip.port_id) == before
 
 
+@pytest.mark.parametrize("method", ["update_vip_sg", "plug_vip"])
+def test_a_projects_default_rules_are_nobodys(cloud, network, world, balancer, method):
+    """A group that Neutron began with rules of its own is undone, and filled, as any."""
+    for port in (22, 80):
+        rule = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp"}
+        ports = {"port_range_min": port, "port_range_max": port}
+        cloud.default_rules.append(rule | ports)
+    lb = balancer()
+    lb.vip = vip = network.allocate_vip(lb)
+    before = world.port(vip.port_id)
+    path, group = "/security-group-rules$", naming.vip_device(lb.id)
+    cloud.fail("network", "POST", path, status=403)
+    with pytest.raises(exceptions.PlugVIPException):
+        getattr(network, method)(lb, vip)
+    assert world.group_ids(group) == []
+    assert world.port(vip.port_id) == before
+    getattr(network, method)(lb, vip)
+    assert world.rules(group) == V4_RULES
+    network.unplug_vip(lb, vip)
+
+
 def test_group_that_is_in_use_for_a_moment_is_deleted(cloud, network, world, balancer):
     """Neutron forgets a deleted port a moment late: the group is tried again (9)."""
     lb = balancer(amphorae=1)

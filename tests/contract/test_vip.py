@@ -174,6 +174,58 @@ class TestAllocate:
         assert world.port(port.id) == port
 
 
+class TestOthersPorts:
+    """Ports that another load balancer uses, which are nobody else's VIP."""
+
+    def refused(self, network, lb, port_id):
+        lb.vip = VIP(port_id=port_id)
+        with pytest.raises(exceptions.VIPInUse, match=port_id) as caught:
+            network.allocate_vip(lb)
+        assert caught.value.port_id == port_id
+        assert caught.value.load_balancer_id == lb.id
+
+    def test_its_vip_and_vrrp_ports(self, network, world, balancer):
+        """Whatever of a plugged load balancer is named, it stays as it is."""
+        first, second = balancer(amphorae=1), balancer(amphorae=0)
+        vip = plug(network, first)
+        for port_id in (vip.port_id, first.amphorae[0].vrrp_port_id):
+            before = world.port(port_id)
+            self.refused(network, second, port_id)
+            assert world.port(port_id) == before
+        # Nor is it when allocate_vip was not asked.
+        with pytest.raises(exceptions.VIPInUse):
+            network.plug_vip(second, vip)
+        with pytest.raises(exceptions.VIPInUse):
+            network.update_vip_sg(second, vip)
+        assert world.group_ids(naming.vip_device(second.id)) == []
+        assert network.allocate_vip(first) == vip
+
+    def test_a_users_port_that_carries_its_vip(self, network, world, balancer):
+        """It was a user's once, but is one load balancer's now."""
+        port = world.stranger(world.vip_network_id)
+        first, second = balancer(amphorae=0), balancer(amphorae=0)
+        first.vip = second.vip = VIP(port_id=port.id)
+        late = network.allocate_vip(second)
+        vip = plug(network, first)
+        self.refused(network, second, port.id)
+        for call in (network.plug_vip, network.update_vip_sg):
+            with pytest.raises(exceptions.VIPInUse):
+                call(second, late)
+        assert world.group_ids(naming.vip_device(second.id)) == []
+        assert network.allocate_vip(first) == vip
+        network.deallocate_vip(vip)
+        second.vip = VIP(port_id=port.id)
+        plug(network, second)
+        network.deallocate_vip(second.vip)
+
+    def test_a_members_port(self, network, world, balancer):
+        """A port that a server has for its members is no VIP's."""
+        server = world.servers[0].compute_id
+        nic = network.plug_network(server, world.member_network_ids[0])
+        self.refused(network, balancer(), nic.port_id)
+        network.unplug_network(server, world.member_network_ids[0])
+
+
 class TestWithoutSubnet:
     """Networks that give ports no address."""
 

@@ -75,6 +75,11 @@ class FakeCloud:
         return self._state.missing
 
     @property
+    def default_rules(self) -> list[Json]:
+        """Rules that every new security group begins with, besides the usual ones."""
+        return self._state.default_rules
+
+    @property
     def requests(self) -> list[Recorded]:
         """Everything that was asked, in order."""
         with self._state.lock:

@@ -73,7 +73,7 @@ class Groups:
             "revision_number": 1,
         }
         self._state.groups[group["id"]] = group
-        for rule in rules.initial(group):
+        for rule in rules.initial(group, self._state.default_rules):
             self._state.rules[rule["id"]] = rule
         return group
 

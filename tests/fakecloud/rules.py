@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from tests.fakecloud import attributes
@@ -42,14 +43,16 @@ _ICMP = {_NUMBERS["icmp"], _NUMBERS["ipv6-icmp"]}
 _ANYWHERE = (None, "0.0.0.0/0", "::/0")
 
 
-def initial(group: Json) -> list[Json]:
+def initial(group: Json, more: Sequence[Json] = ()) -> list[Json]:
     """Return the rules that a group begins with: everything may go out.
+
+    :param more: further rules of groups but the default one
 
     Into the default group everything may come in from its own ports.
     """
     own = {"security_group_id": group["id"], "description": None}
     owner = {"project_id": group["project_id"], "tenant_id": group["project_id"]}
-    bodies: list[Json] = []
+    bodies: list[Json] = [] if group["name"] == "default" else [*more]
     for ethertype in ("IPv4", "IPv6"):
         bodies.append({"direction": "egress", "ethertype": ethertype})
         if group["name"] == "default":

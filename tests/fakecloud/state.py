@@ -155,6 +155,7 @@ class State:
     :param tokens: the projects for which they are valid
     :param quotas: how many of a resource, such as ``port``, each project may have
     :param missing: extensions that this Neutron does not have
+    :param default_rules: what an operator lets every new group begin with besides
     """
 
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
@@ -168,6 +169,7 @@ class State:
     tokens: dict[str, str] = dataclasses.field(default_factory=dict)
     quotas: dict[str, int] = dataclasses.field(default_factory=dict)
     missing: set[str] = dataclasses.field(default_factory=set)
+    default_rules: list[Json] = dataclasses.field(default_factory=list)
 
     def copy(self) -> State:
         """Return a state of its own with the same resources that drivers change."""
