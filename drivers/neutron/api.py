@@ -87,7 +87,7 @@ class Api:
         return self._request("POST", path, json=body, repeat=repeat)
 
     def put(
-        self, path: str, body: dict[str, Any], revision: int | None = None
+        self, path: str, body: dict[str, Any] | None, revision: int | None = None
     ) -> dict[str, Any]:
         """Change something.
 
@@ -226,7 +226,7 @@ def _read(reply: requests.Response) -> dict[str, Any]:
     if reply.status_code >= 400:
         name, text = _explain(reply)
         raise Refused(orig_msg=text, orig_code=reply.status_code, kind=name)
-    if not reply.content:
+    if not reply.content or reply.content == b"null":
         return {}
     try:
         body: dict[str, Any] = reply.json()

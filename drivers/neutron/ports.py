@@ -12,7 +12,7 @@ from oslo_log import log
 
 from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
-from networker.drivers.neutron import marks, slaac, translate
+from networker.drivers.neutron import marks, slaac
 from networker.drivers.neutron.api import Api
 from networker.drivers.neutron.errors import MAC_IN_USE, Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.patience import time_is_up
@@ -237,28 +237,6 @@ class Ports:
                     raise
             else:
                 return
-
-    def drop_group(self, port: Json, group_ids: Sequence[str]) -> None:
-        """Take security groups off a port that stays.
-
-        It is read again when somebody else changed it meanwhile. Neutron checks the
-        revision before the change and not with it, so this is no lock; but two that drop
-        the same group at once want the same.
-        """
-        for left in reversed(range(_TRIES)):
-            held = translate.groups(port)
-            kept = [group_id for group_id in held if group_id not in group_ids]
-            if kept == held:
-                return
-            try:
-                changed = self.change(port, {"security_groups": kept}, last=not left)
-            except Refused as refused:
-                if not is_gone(refused):
-                    raise
-                return
-            if changed:
-                return
-            port = self.get(port["id"])
 
 
 def require_address(port: Json) -> None:

@@ -17,7 +17,13 @@ from collections.abc import Mapping, Sequence
 
 from networker.drivers import naming, rules
 from networker.drivers.flow import undo, undoing
-from networker.drivers.neutron import marks, security_groups, translate, vrrp
+from networker.drivers.neutron import (
+    lending,
+    marks,
+    security_groups,
+    translate,
+    vrrp,
+)
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.grounding import Ground
@@ -124,6 +130,8 @@ class Settlement:
             else:
                 change = of_amphora(port)
             if change:
+                owner = self.load_balancer.id or ""
+                lending.note(self.cloud, owner, settled.group, port, change)
                 _remember(ground, settled, port, change)
                 after = self.cloud.ports.change(port, change, last=last)
                 if not _is_alone(ground, settled, port, after):

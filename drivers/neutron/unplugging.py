@@ -10,7 +10,7 @@ from typing import Any
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.flow import step
-from networker.drivers.neutron import each, translate
+from networker.drivers.neutron import each, lending, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone
 from networker.drivers.neutron.translate import Json
@@ -105,9 +105,8 @@ def _freed(
     ports = [port for port in ports if group_ids & set(translate.groups(port))]
 
     def free(port: Json) -> None:
-        kept = [g for g in translate.groups(port) if g not in group_ids]
-        changes = {"security_groups": kept, "allowed_address_pairs": []}
-        cloud.ports.update(port["id"], changes)
+        lending.back(cloud, port, groups)
+        lending.forget(cloud, port["id"], groups)
 
     calls = {f"port {port['id']}": functools.partial(free, port) for port in ports}
     return bool(ports), each.attempt(cloud.flows, "unplug_vip: free", calls)[1]

@@ -11,7 +11,7 @@ from networker import exceptions
 from networker.drivers import naming, rules
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import Step, step, undoing
-from networker.drivers.neutron import marks, security_groups
+from networker.drivers.neutron import lending, marks, security_groups
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.grounding import Ground, Grounding, look
 from networker.drivers.neutron.group_rules import Change
@@ -119,7 +119,13 @@ def update_amphora(
         return
     with undoing("update_aap_port_sg") as on_failure:
         claimed = Claimed(port, made=False)
-        adjusted = cloud.adjusting.adjust(claimed, lambda now: difference(now, wanted))
+
+        def change(now: Json) -> Json:
+            needed = difference(now, wanted)
+            lending.note(cloud, owner, group, now, needed)
+            return needed
+
+        adjusted = cloud.adjusting.adjust(claimed, change)
         on_failure(cloud.adjusting.put_back, adjusted)
         require_time()
 

@@ -12,7 +12,7 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import step, undoing
-from networker.drivers.neutron import each, others, translate
+from networker.drivers.neutron import each, lending, others, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed, is_attached
@@ -132,7 +132,7 @@ class Vips:
         if port is not None:
             _check(port, owner)
         group_ids = [group["id"] for group in groups]
-        leaving = functools.partial(self._leaving, owner=owner, groups=group_ids)
+        leaving = functools.partial(self._leaving, owner=owner, groups=groups)
         # Who names only the port would not find the rest without it.
         first = (
             [port] if port is not None and (vip.load_balancer_id or "").strip() else []
@@ -156,7 +156,7 @@ class Vips:
         return each.attempt(self.cloud.flows, "deallocate_vip", calls)
 
     def _leaving(
-        self, ports: Sequence[Json], owner: str, groups: Sequence[str]
+        self, ports: Sequence[Json], owner: str, groups: Sequence[Json]
     ) -> dict[str, Callable[[], object]]:
         leave = functools.partial(self._leave, owner=owner, groups=groups)
         return {f"port {one['id']}": functools.partial(leave, one) for one in ports}
@@ -209,10 +209,10 @@ class Vips:
         mac = naming.mac_address(prefix, "vip", owner, network_id)
         return _reserves(port) or port["mac_address"] == mac
 
-    def _leave(self, port: Json, owner: str, groups: Sequence[str]) -> None:
-        """Delete a port that was made for a load balancer; free another of its group."""
+    def _leave(self, port: Json, owner: str, groups: Sequence[Json]) -> None:
+        """Delete a port that was made for a load balancer; give others back."""
         if not (self._is_ours(port, owner) or port["name"].startswith(naming.VRRP)):
-            self.cloud.ports.drop_group(port, groups)
+            lending.back(self.cloud, port, groups)
             return
         try:
             self.cloud.ports.delete(port["id"])

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Sequence
 
 from networker.drivers.flow import Step, step
-from networker.drivers.neutron import marks, vrrp
+from networker.drivers.neutron import lending, marks, vrrp
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.ports import Claimed, difference, is_ours
@@ -60,7 +60,11 @@ class VrrpPorts:
 
         def change(port: Json) -> Json:
             needed = difference(port, vrrp.wanted(vip, group_id))
-            return needed | vrrp.address(port, vip)
+            needed |= vrrp.address(port, vip)
+            if group_id and needed:
+                group = {"id": group_id}
+                lending.note(self.cloud, self.owner, group, port, needed)
+            return needed
 
         return self.cloud.adjusting.adjust(claimed, change)
 

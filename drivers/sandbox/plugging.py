@@ -9,7 +9,14 @@ import msgspec
 
 from networker import exceptions
 from networker.drivers import naming, rules
-from networker.drivers.sandbox import addresses, groups, ports, records, vips
+from networker.drivers.sandbox import (
+    addresses,
+    groups,
+    lending,
+    ports,
+    records,
+    vips,
+)
 from networker.drivers.sandbox.errors import Refused
 from networker.drivers.vip import allocated, is_deleted
 from networker.models import VIP, Amphora, FixedIP, LoadBalancer, Port, Subnet
@@ -35,6 +42,7 @@ def secure(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> str
     name = naming.vip_device(owner)
     group_id = groups.find(tx, name) or groups.add(tx, name)
     groups.reconcile(tx, group_id, rules.wanted(load_balancer, vip))
+    lending.lend(tx, port)
     ports.set_groups(tx, port_id, [group_id, *vip.sg_ids])
     return group_id
 
@@ -64,6 +72,7 @@ def secure_one(
         return
     port = ports.get(tx, amphora.vrrp_port_id or "")
     group_ids = [_group(tx, load_balancer.id or ""), *vip.sg_ids]
+    lending.lend(tx, port)
     ports.set_groups(tx, port.id or "", group_ids)
 
 
@@ -123,6 +132,7 @@ def _vrrp_port(tx: sqlite3.Connection, owner: str, vip: VIP, amphora: Amphora) -
             fixed_ips=[wanted],
         )
         return ports.add(tx, port)
+    lending.lend(tx, port)
     if all(held.subnet_id != vip.subnet_id for held in port.fixed_ips):
         addresses.take(tx, port.id or "", network_id, wanted)
     return port

@@ -4,7 +4,7 @@
 #: What tells a sandbox's database from others (SQLite's ``application_id``): "nwkr".
 APPLICATION_ID = 0x6E776B72
 #: Raised whenever a table changes (SQLite's ``user_version``).
-VERSION = 3
+VERSION = 4
 
 STATEMENTS = (
     """
@@ -118,6 +118,13 @@ STATEMENTS = (
         port_id TEXT NOT NULL REFERENCES ports ON DELETE CASCADE,
         security_group_id TEXT NOT NULL REFERENCES security_groups,
         PRIMARY KEY (port_id, security_group_id)
+    )
+    """,
+    # What ports were that are others', as long as a VIP is on them.
+    """
+    CREATE TABLE lent_ports (
+        port_id TEXT PRIMARY KEY REFERENCES ports ON DELETE CASCADE,
+        before TEXT NOT NULL
     )
     """,
     "CREATE INDEX ports_by_group ON port_security_groups (security_group_id)",

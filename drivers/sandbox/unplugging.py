@@ -7,7 +7,14 @@ import sqlite3
 
 from networker import exceptions
 from networker.drivers import naming, rules
-from networker.drivers.sandbox import addresses, groups, ports, records, vips
+from networker.drivers.sandbox import (
+    addresses,
+    groups,
+    lending,
+    ports,
+    records,
+    vips,
+)
 from networker.models import VIP, Amphora, LoadBalancer, Port, Subnet
 
 
@@ -53,9 +60,8 @@ def _unplug(
         ports.delete(tx, port.id)
     reused = _reused(tx, vip, network_id, amphora, group_id)
     for port in reused:
-        kept = [group for group in port.security_group_ids if group != group_id]
-        ports.set_groups(tx, port.id or "", kept)
         ports.set_allowed(tx, port.id or "", [])
+        lending.give_back(tx, port, group_id)
     return bool(made or reused)
 
 

@@ -8,7 +8,7 @@ import sqlite3
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers import vip as vips
-from networker.drivers.sandbox import addresses, groups, ports, records
+from networker.drivers.sandbox import addresses, groups, lending, ports, records
 from networker.drivers.sandbox.errors import Refused
 from networker.models import VIP, AdditionalVIP, FixedIP, LoadBalancer, Port
 
@@ -155,7 +155,7 @@ def deallocate(tx: sqlite3.Connection, vip: VIP) -> None:
     if not (port_id or owner):
         raise exceptions.VIPConfigurationNotFound
     given = [port] if (port := ports.find(tx, port_id)) else []
-    owner = owner or owner_of(given)
+    owner = owner or owner_of(given) or _carried(tx, given)
     device = naming.vip_device(owner)
     _check_free(given + ports.select(tx, name=naming.vip_port(owner)), owner)
     made = [port for port in given if port.device_owner == naming.OWNER]
@@ -178,6 +178,13 @@ def owner_of(vip_ports: list[Port]) -> str:
     return next(filter(None, owners), "")
 
 
+def _carried(tx: sqlite3.Connection, vip_ports: list[Port]) -> str:
+    """Return the load balancer whose VIP a user's port carries, or nothing."""
+    held = [one for port in vip_ports for one in port.security_group_ids]
+    owners = (naming.owner_of(groups.name_of(tx, group_id)) for group_id in held)
+    return next(filter(None, owners), "")
+
+
 def _check_free(vip_ports: list[Port], owner: str) -> None:
     for port in vip_ports:
         ours = (port.name or "").startswith(naming.OURS)
@@ -196,4 +203,6 @@ def _remove_groups(tx: sqlite3.Connection, name: str) -> None:
         for port in ports.with_group(tx, group_id):
             if (port.name or "").startswith(naming.VRRP):
                 ports.delete(tx, port.id)
+            else:
+                lending.give_back(tx, port, group_id)
         groups.delete(tx, group_id)

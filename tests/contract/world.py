@@ -128,6 +128,10 @@ class World(abc.ABC):
         """Delete a port, whosoever it is."""
 
     @abc.abstractmethod
+    def set_groups(self, port_id: str, group_ids: list[str]) -> None:
+        """Put a user's port into security groups, and into no others."""
+
+    @abc.abstractmethod
     def occupy(self, port_id: str, compute_id: str) -> None:
         """Make a port a server's behind the driver's back."""
 

@@ -12,7 +12,7 @@ import openstack
 
 from networker.drivers import naming, rules
 from networker.drivers.rules import Rule
-from networker.drivers.sandbox import groups
+from networker.drivers.sandbox import groups, ports
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.drivers.sandbox.topology import project_id
 from networker.models import FixedIP, Port, Subnet, UserContext
@@ -106,6 +106,10 @@ class SandboxWorld(World):
 
     def delete_port(self, port_id: str) -> None:
         self._door.delete_port(port_id)
+
+    def set_groups(self, port_id: str, group_ids: list[str]) -> None:
+        with self._door._database.write() as tx:
+            ports.set_groups(tx, port_id, group_ids)
 
     def occupy(self, port_id: str, compute_id: str) -> None:
         self._door.detach(port_id)  # a port of another device is refused
@@ -223,6 +227,9 @@ class CloudWorld(World):
 
     def delete_port(self, port_id: str) -> None:
         self._neutron.delete_port(port_id)
+
+    def set_groups(self, port_id: str, group_ids: list[str]) -> None:
+        self.user.network.update_port(port_id, security_groups=group_ids)
 
     def occupy(self, port_id: str, compute_id: str) -> None:
         self._neutron.update_port(

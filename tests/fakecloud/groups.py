@@ -11,12 +11,15 @@ from tests.fakecloud.state import (
     SERVICE,
     Json,
     State,
+    bad_request,
     check_revision,
     forbidden,
     hidden_fault,
     neutron_fault,
     now,
 )
+
+_LONGEST_TAG = 255
 
 
 class Groups:
@@ -130,6 +133,24 @@ class Groups:
             group.update(body)
             _revise(group)
         return group
+
+    def tag(self, group_id: str, tag: str) -> None:
+        """Add a tag to a group."""
+        group = self.get(group_id)
+        if not 0 < len(tag) <= _LONGEST_TAG:
+            raise bad_request(f"'{tag}' exceeds maximum length of {_LONGEST_TAG}")
+        if tag not in group["tags"]:
+            group["tags"] = [*group["tags"], tag]
+            _revise(group)
+
+    def untag(self, group_id: str, tag: str) -> None:
+        """Take a tag from a group."""
+        group = self.get(group_id)
+        if tag not in group["tags"]:
+            text = f"Tag {tag} could not be found."
+            raise neutron_fault(404, "TagNotFound", text)
+        group["tags"] = [one for one in group["tags"] if one != tag]
+        _revise(group)
 
     def delete(self, group_id: str, revision: int | None = None) -> None:
         """Delete a group that no port has."""

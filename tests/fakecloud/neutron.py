@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Callable, Sequence
 
 from tests.fakecloud import (
@@ -93,6 +94,8 @@ class _Desk:
             ("PUT", True): self._put,
             ("DELETE", True): self._delete,
         }
+        if self._kind == "security-groups" and "/tags/" in item:
+            return self._tag(request.method, *item.split("/tags/"))
         operation = operations.get((request.method, bool(item)))
         if operation is None:
             raise hidden_fault()
@@ -156,6 +159,20 @@ class _Desk:
         name = _CALLED.get(self._kind, self._single.title())
         text = f"{name} {item} could not be found."
         return neutron_fault(404, name.title().replace(" ", "") + "NotFound", text)
+
+    def _tag(self, method: str, item: str, tag: str) -> Answer:
+        if item not in self._state.groups:
+            text = (
+                "Request Failed: internal server error while processing your request."
+            )
+            raise neutron_fault(500, "HTTPInternalServerError", text)
+        if method == "PUT":
+            self._groups.tag(item, urllib.parse.unquote(tag))
+            return Answer(201)
+        if method != "DELETE":
+            raise hidden_fault()
+        self._groups.untag(item, urllib.parse.unquote(tag))
+        return Answer(204)
 
     def _body(self, body: Json) -> Json:
         unknown = sorted(self._unknown & set(body))
