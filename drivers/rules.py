@@ -6,11 +6,32 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from networker import exceptions
-from networker.models import ACTIVE_STANDBY, GOING, VIP, Listener, LoadBalancer
+from networker.models import (
+    ACTIVE_STANDBY,
+    GOING,
+    SINGLE,
+    VIP,
+    AdditionalVIP,
+    Listener,
+    LoadBalancer,
+)
 
+#: What listeners can be (Octavia API v2), None where it is not known.
+_PROTOCOLS = {
+    None,
+    "HTTP",
+    "HTTPS",
+    "PROMETHEUS",
+    "SCTP",
+    "TCP",
+    "TERMINATED_HTTPS",
+    "UDP",
+}
+_TOPOLOGIES = (None, SINGLE, ACTIVE_STANDBY)
+_PORTS = range(1, 65536)
 _TRANSPORTS = {"UDP": "udp", "SCTP": "sctp"}
 #: IP protocol numbers of VRRP (RFC 9568) and of the authentication header (RFC 4302).
 VRRP, AH = "112", "51"
@@ -57,8 +78,10 @@ def wanted(load_balancer: LoadBalancer, vip: VIP) -> set[Rule]:
 
     What the amphorae say to each other is let in from their own group only.
 
-    :raises InvalidRequest: an allowed CIDR is none
+    :raises InvalidRequest: a field of a listener or an address of the VIP is none that
+        could be; its path is named
     """
+    _check(load_balancer, vip)
     ethertypes = {_ethertype(a) for a in addresses(vip)}
     found = [
         rule
@@ -75,6 +98,51 @@ def wanted(load_balancer: LoadBalancer, vip: VIP) -> set[Rule]:
     everybody = {rule for rule in found if not (rule.cidr or rule.inside)}
     others = [r for r in found if dataclasses.replace(r, cidr="") not in everybody]
     return everybody.union(others)
+
+
+def _check(load_balancer: LoadBalancer, vip: VIP) -> None:
+    """Refuse what would open other ports than are meant, or none, without a word.
+
+    What is on its way out asks for nothing.
+    """
+    if load_balancer.topology not in _TOPOLOGIES:
+        known = ", ".join(filter(None, _TOPOLOGIES))
+        _refuse("topology", load_balancer.topology, f"is none of {known}")
+    for number, listener in enumerate(load_balancer.listeners):
+        if listener.provisioning_status not in GOING:
+            _check_listener(f"listeners[{number}]", listener)
+    places: dict[str, VIP | AdditionalVIP] = {"vip": vip}
+    places |= {f"vip.additional[{n}]": one for n, one in enumerate(vip.additional)}
+    for path, place in places.items():
+        if place.ip_address and not _is_address(place.ip_address):
+            _refuse(f"{path}.ip_address", place.ip_address, "is no IP address")
+
+
+def _check_listener(path: str, listener: Listener) -> None:
+    if listener.protocol not in _PROTOCOLS:
+        known = ", ".join(sorted(filter(None, _PROTOCOLS)))
+        _refuse(f"{path}.protocol", listener.protocol, f"is none of {known}")
+    for name in ("protocol_port", "peer_port"):
+        port = getattr(listener, name)
+        if port is not None and port not in _PORTS:
+            _refuse(f"{path}.{name}", port, "is no port: 1 to 65535")
+    for number, text in enumerate(listener.allowed_cidrs):
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            _refuse(f"{path}.allowed_cidrs[{number}]", text, "is no CIDR")
+
+
+def _refuse(path: str, value: object, why: str) -> NoReturn:
+    raise exceptions.InvalidRequest(f"load_balancer.{path}: {value!r} {why}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read(rule: dict[str, Any]) -> Rule | None:
@@ -132,11 +200,6 @@ def _sources(listener: Listener, ethertypes: set[str]) -> Iterator[tuple[str, st
     if not listener.allowed_cidrs:
         yield from ((ethertype, "") for ethertype in ethertypes)
     for text in listener.allowed_cidrs:
-        try:
-            ethertype, cidr = normalized(text)
-        except ValueError as error:
-            raise exceptions.InvalidRequest(
-                f"listener {listener.id}: allowed CIDR {text!r}: {error}"
-            ) from error
+        ethertype, cidr = normalized(text)
         if ethertype in ethertypes:
             yield ethertype, cidr

@@ -23,6 +23,8 @@ import msgspec
 ALLOCATED = "ALLOCATED"
 #: ``LoadBalancer.topology`` of two amphorae that hold the VIP by VRRP (RFC 9568).
 ACTIVE_STANDBY = "ACTIVE_STANDBY"
+#: ``LoadBalancer.topology`` of one amphora.
+SINGLE = "SINGLE"
 #: ``provisioning_status`` of objects that are on their way out.
 GOING = frozenset({"PENDING_DELETE", "DELETED"})
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -66,6 +67,22 @@ class Api:
         :param token: a user's, to be asked with instead of the service's own
         """
         return self._request("GET", path, params=query, **self._as_user(token))
+
+    def list(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Return all resources of a list, which Neutron may give in pages.
+
+        An operator can limit what one answer has (``pagination_max_limit``).
+        """
+        key = path.strip("/").replace("-", "_")
+        found: dict[str, dict[str, Any]] = {}
+        while True:
+            answer = self.get(path, **query)
+            before = len(found)
+            found |= {one["id"]: one for one in answer[key]}
+            more = _next(answer.get(f"{key}_links", ()))
+            if not more or len(found) == before:
+                return [*found.values()]
+            query |= more
 
     def _as_user(self, token: str | None) -> dict[str, Any]:
         if token is None:
@@ -172,6 +189,17 @@ class Api:
 
     def _patience(self) -> float:
         return seconds_left(self.conf.neutron.request_timeout)
+
+
+def _next(links: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return where the page after a list's begins; nothing if there is none.
+
+    The address in the link is the service's own, which need not be the one that it is
+    reached by.
+    """
+    href = next((one["href"] for one in links if one["rel"] == "next"), "")
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(href).query)
+    return {name: query[name] for name in ("marker", "limit") if name in query}
 
 
 def _if_match(revision: int | None) -> dict[str, str]:

@@ -84,8 +84,7 @@ class _Look:
         }
 
     def _list(self, kind: str, ids: Sequence[str]) -> list[Json]:
-        found: list[Json] = self.cloud.network.get(f"/{kind}", id=ids)[kind]
-        return found
+        return self.cloud.network.list(f"/{kind}", id=ids)
 
     def follow(self, vip: VIP, amphorae: Iterable[Amphora]) -> None:
         """Find what only the ports name, and give the ports their networks."""

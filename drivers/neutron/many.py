@@ -26,7 +26,7 @@ def of(cloud: Cloud, kind: Kind, ids: Sequence[str]) -> list[Json]:
     asked = list(dict.fromkeys(ids))
     looks = [
         step(
-            cloud.network.get,
+            cloud.network.list,
             name=f"{kind} {number}",
             provides=str(number),
             path=f"/{kind}",
@@ -38,7 +38,7 @@ def of(cloud: Cloud, kind: Kind, ids: Sequence[str]) -> list[Json]:
         return []
     with refused_as(exceptions.NetworkException):
         done = cloud.flows.run(f"get_{kind}", looks)
-    known = {one["id"]: one for answer in done.values() for one in answer[kind]}
+    known = {one["id"]: one for found in done.values() for one in found}
     for missing in ids:
         if missing not in known:
             raise _missing(kind, missing)

@@ -72,8 +72,7 @@ class Ports:
         if empty or not filters:
             raise ValueError(f"no value to filter ports by: {empty}")
         query: dict[str, Any] = filters
-        ports: list[Json] = self.api.get("/ports", **query)["ports"]
-        return ports
+        return self.api.list("/ports", **query)
 
     def claim(self, body: Json, *purpose: str) -> Claimed:
         """Make a port, or find the one that was made for the same purpose.

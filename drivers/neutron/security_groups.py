@@ -73,9 +73,7 @@ class SecurityGroups:
 
     def _list(self, **query: Any) -> list[Json]:
         project_id = self.api.project_id()
-        answer = self.api.get("/security-groups", project_id=project_id, **query)
-        groups: list[Json] = answer["security_groups"]
-        return groups
+        return self.api.list("/security-groups", project_id=project_id, **query)
 
     def create(self, load_balancer_id: str) -> Json:
         """Make a load balancer's group.

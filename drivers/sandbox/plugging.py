@@ -27,6 +27,7 @@ def plug(
 ) -> list[Amphora]:
     """Do what :meth:`NetworkDriver.plug_vip` says."""
     amphorae = allocated(load_balancer)
+    rules.wanted(load_balancer, vip)
     owner = load_balancer.id or ""
     vip = vips.describe(vip, ports.get(tx, vip.port_id or ""), owner)
     group_ids = [secure(tx, load_balancer, vip), *vip.sg_ids]
@@ -36,6 +37,7 @@ def plug(
 def secure(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> str:
     """Do what :meth:`NetworkDriver.update_vip_sg` says."""
     owner, port_id = load_balancer.id or "", vip.port_id or ""
+    rules.wanted(load_balancer, vip)
     port = ports.get(tx, port_id)
     vip = vips.describe(vip, port, owner)
     vips.refuse_others(tx, port, owner)
@@ -81,9 +83,10 @@ def update(
 ) -> None:
     """Do what :meth:`NetworkDriver.update_vip` says."""
     owner = load_balancer.id or ""
+    wanted = rules.wanted(load_balancer, vip)
     if for_delete and groups.find(tx, naming.vip_device(owner)) is None:
         return
-    groups.reconcile(tx, _group(tx, owner), rules.wanted(load_balancer, vip))
+    groups.reconcile(tx, _group(tx, owner), wanted)
 
 
 def _group(tx: sqlite3.Connection, owner: str) -> str:

@@ -215,6 +215,7 @@ def well(refusing: Refusing) -> Iterator[FakeCloud]:
     cloud.missing.clear()
     cloud.quotas.clear()
     cloud.default_rules.clear()
+    cloud.limit_lists(None)
     cloud.detach_delay = 0.05
 
 

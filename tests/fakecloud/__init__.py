@@ -74,6 +74,11 @@ class FakeCloud:
         """Extensions, such as ``qos``, that Neutron does not have."""
         return self._state.missing
 
+    def limit_lists(self, most: int | None) -> None:
+        """Let Neutron list so many resources in one answer, and link the others."""
+        with self._state.lock:
+            self._state.most = most
+
     @property
     def default_rules(self) -> list[Json]:
         """Rules that every new security group begins with, besides the usual ones."""

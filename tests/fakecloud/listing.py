@@ -29,13 +29,18 @@ _UNFILTERED = {
 
 
 def answer(
-    request: Request, name: str, shown: Sequence[Json], names: Iterable[str]
+    request: Request,
+    name: str,
+    shown: Sequence[Json],
+    names: Iterable[str],
+    most: int | None = None,
 ) -> Json:
     """Return the resources that a request selects.
 
     :param name: what the list is called, such as ``ports``
     :param shown: all resources as the API shows them
     :param names: their attributes
+    :param most: how many of them one answer has
     """
     filters = {k: v for k, v in request.query.items() if k not in CONTROLS}
     unknown = sorted(set(filters) - (set(names) - _UNFILTERED))
@@ -47,7 +52,7 @@ def answer(
         for one in sorted(shown, key=lambda one: str(one.get("id")))
         if all(_fits(one, key, values) for key, values in tests.items())
     ]
-    return _page(request, name, found)
+    return _page(request, name, found, most)
 
 
 def select(request: Request, resource: Json) -> Json:
@@ -84,14 +89,14 @@ def _fits(resource: Json, key: str, values: set[Any]) -> bool:
     return any(str(text).casefold() in values for text in texts if text is not None)
 
 
-def _page(request: Request, name: str, found: list[Json]) -> Json:
-    if "limit" not in request.query:
+def _page(request: Request, name: str, found: list[Json], most: int | None) -> Json:
+    if "limit" not in request.query and most is None:
         return {name: [select(request, one) for one in found]}
-    text = request.query["limit"][-1]
+    text = request.query.get("limit", [str(most)])[-1]
     if not text.isdigit():
         why = f"Limit must be an integer 0 or greater and not '{text}'"
         raise neutron_fault(400, "BadRequest", f"Bad limit request: {why}.")
-    limit = int(text) or len(found)
+    limit = min(int(text) or len(found), most or len(found))
     marker = request.query.get("marker", [""])[-1]
     page = [one for one in found if str(one["id"]) > marker][:limit]
     links = [_link(request, name, "previous", page[0] if page else None)]

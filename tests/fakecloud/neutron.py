@@ -138,7 +138,9 @@ class _Desk:
     def _list(self, request: Request, _: str) -> Answer:
         seen = self._seen()
         names = {name for one in seen for name in one} | {"tags"}
-        return Answer(200, listing.answer(request, self._plural, seen, names))
+        return Answer(
+            200, listing.answer(request, self._plural, seen, names, self._state.most)
+        )
 
     def _get(self, request: Request, item: str) -> Answer:
         key = _KEYS.get(self._kind, "id")

@@ -155,6 +155,7 @@ class State:
     :param tokens: the projects for which they are valid
     :param quotas: how many of a resource, such as ``port``, each project may have
     :param missing: extensions that this Neutron does not have
+    :param most: how many resources one answer of Neutron's lists (``pagination_max_limit``)
     :param default_rules: what an operator lets every new group begin with besides
     """
 
@@ -169,6 +170,7 @@ class State:
     tokens: dict[str, str] = dataclasses.field(default_factory=dict)
     quotas: dict[str, int] = dataclasses.field(default_factory=dict)
     missing: set[str] = dataclasses.field(default_factory=set)
+    most: int | None = None
     default_rules: list[Json] = dataclasses.field(default_factory=list)
 
     def copy(self) -> State:

@@ -128,7 +128,7 @@ class LookupMethods(Connected):
 
     def _first(self, kind: str, missing: exceptions.NotFound, **filters: str) -> Json:
         with refused_as(exceptions.NetworkException):
-            found: list[Json] = self._cloud.network.get(f"/{kind}", **filters)[kind]
+            found = self._cloud.network.list(f"/{kind}", **filters)
         if not found:
             raise missing
         return min(found, key=lambda one: str(one["id"]))
