@@ -50,7 +50,8 @@ class Vips:
         """Return the port that a VIP names, None if it has to be made again."""
         port = self.cloud.ports.find(vip.port_id or "")
         if port is None and not vip.octavia_owned:
-            raise exceptions.PortNotFound(port_id=vip.port_id)
+            text = f"Port {vip.port_id} could not be found."
+            raise Refused(orig_msg=text, orig_code=404, kind="PortNotFound")
         return port
 
     def _replaced(self, port: Json, load_balancer: LoadBalancer, vip: VIP) -> VIP:
@@ -219,7 +220,7 @@ class Vips:
         except Refused as refused:
             if refused.orig_code != 409:
                 raise
-            raise _in_use(port, refused.orig_msg or "") from refused
+            raise _in_use(port, owner, refused.orig_msg or "") from refused
 
 
 def _wanted(vip: VIP) -> list[dict[str, str]]:
@@ -263,7 +264,9 @@ def _check(port: Json, owner: str) -> None:
     :raises Refused: it reserves another load balancer's VIP
     """
     if port["name"].startswith(naming.OURS) and is_attached(port):
-        raise _in_use(port, f"port {port['id']} is attached to {port['device_id']}")
+        raise _in_use(
+            port, owner, f"port {port['id']} is attached to {port['device_id']}"
+        )
     device = port["device_id"]
     if _reserves(port) and naming.owner_of(device) not in ("", owner):
         raise Refused(
@@ -272,9 +275,10 @@ def _check(port: Json, owner: str) -> None:
         )
 
 
-def _in_use(port: Json, why: str) -> exceptions.VIPInUse:
+def _in_use(port: Json, owner: str, why: str) -> exceptions.VIPInUse:
     held = port["fixed_ips"]
     return exceptions.VIPInUse(
+        load_balancer_id=owner or None,
         ip_address=held[0]["ip_address"] if held else None,
         port_id=port["id"],
         orig_msg=why,

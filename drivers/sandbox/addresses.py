@@ -52,9 +52,7 @@ def take(
             _hold(tx, port_id, subnet, free)
             return
     text = f"No more IP addresses available on network {network_id}."
-    raise exceptions.NoMoreAddresses(
-        orig_msg=text, orig_code=409, network_id=network_id
-    )
+    raise exceptions.NoMoreAddresses(orig_msg=text, orig_code=409)
 
 
 def release(tx: sqlite3.Connection, port_id: str, subnet_id: str) -> None:
@@ -111,7 +109,6 @@ def _hold(tx: sqlite3.Connection, port_id: str, subnet: Subnet, address: str) ->
         text = f"IP address {address} already allocated in subnet {subnet.id}"
         raise exceptions.AddressInUse(
             ip_address=address,
-            network_id=subnet.network_id,
             orig_msg=text,
             orig_code=409,
         )

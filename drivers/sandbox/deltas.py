@@ -34,7 +34,9 @@ def apply(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
 
 def _added(tx: sqlite3.Connection, delta: Delta) -> Iterator[Interface]:
     for nic in reading.nics(delta):
-        about = {"compute_id": nic.compute_id, "network_id": nic.network_id}
+        about: dict[str, str | None] = {"compute_id": nic.compute_id}
+        about["network_id"] = nic.network_id
+        about["ip_address"] = nic.address or None
         with refused_as(exceptions.PlugNetworkException, **about):
             interface = interfaces.plug(tx, nic)
         interface.amphora_id = delta.amphora_id

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 
 from networker.drivers.base import Misconfigured
-from networker.exceptions import NetworkException
+from networker.exceptions import CloudFailure, NetworkException, NotFound
 
 
 class SandboxError(Misconfigured):
@@ -31,14 +31,38 @@ class Refused(ValueError):
         self.code = code
 
 
+def missing(kind: type[NotFound], **ids: str | None) -> NotFound:
+    """Return what a cloud says of something that does not exist.
+
+    :param ids: attributes of the exception
+    """
+    text = str(kind(**ids))
+    return kind(text, **ids, orig_msg=text, orig_code=404)
+
+
 @contextlib.contextmanager
 def refused_as(failure: type[NetworkException], **about: str | None) -> Iterator[None]:
     """Turn a refusal inside the block into the exception that the interface promises.
 
-    :param about: attributes of the exception
+    :param about: attributes of the exception, as far as its class has them
     """
     try:
         yield
     except Refused as error:
         text = str(error)
-        raise failure(text, orig_msg=text, orig_code=error.code, **about) from error
+        known = {k: v for k, v in about.items() if k in failure.names()}
+        raise failure(text, orig_msg=text, orig_code=error.code, **known) from error
+    except CloudFailure as error:
+        known = {k: v for k, v in about.items() if k in error.names()}
+        raise type(error)(str(error), **{**known, **error.attributes()}) from error
+
+
+@contextlib.contextmanager
+def not_said() -> Iterator[None]:
+    """Raise what does not exist without words, where a cloud gives but a shorter list."""
+    try:
+        yield
+    except NotFound as error:
+        said = ("orig_msg", "orig_code")
+        known = {k: v for k, v in error.attributes().items() if k not in said}
+        raise type(error)(str(error), **known) from error

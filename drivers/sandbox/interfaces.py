@@ -99,7 +99,9 @@ def unplug(tx: sqlite3.Connection, gone: Gone) -> None:
         return
     others = [port for port in found if _is_others(gone, port)]
     if others:
-        raise Refused(f"port {others[0].id} was not plugged through this interface")
+        raise Refused(
+            f"port {others[0].id} was not plugged through this interface", None
+        )
     records.network(tx, network_id)
     records.server(tx, compute_id)
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from networker import exceptions
 from networker.drivers.sandbox import addresses, groups, ports, records
+from networker.drivers.sandbox.errors import missing
 from networker.drivers.sandbox.visibility import sees
 from networker.models import (
     Network,
@@ -29,7 +30,7 @@ def network(
 ) -> Network:
     """Do what :meth:`NetworkDriver.get_network` says."""
     if not sees(tx, context, "networks", network_id):
-        raise exceptions.NetworkNotFound(network_id=network_id)
+        raise missing(exceptions.NetworkNotFound, network_id=network_id)
     return records.network(tx, network_id)
 
 
@@ -38,14 +39,14 @@ def subnet(
 ) -> Subnet:
     """Do what :meth:`NetworkDriver.get_subnet` says."""
     if not sees(tx, context, "subnets", subnet_id):
-        raise exceptions.SubnetNotFound(subnet_id=subnet_id)
+        raise missing(exceptions.SubnetNotFound, subnet_id=subnet_id)
     return records.subnet(tx, subnet_id)
 
 
 def port(tx: sqlite3.Connection, port_id: str, context: UserContext | None) -> Port:
     """Do what :meth:`NetworkDriver.get_port` says."""
     if not sees(tx, context, "ports", port_id):
-        raise exceptions.PortNotFound(port_id=port_id)
+        raise missing(exceptions.PortNotFound, port_id=port_id)
     return ports.get(tx, port_id)
 
 
@@ -56,7 +57,7 @@ def security_group(
     seen = sees(tx, context, "security_groups", group_id)
     found = groups.shown(tx, group_id) if seen else None
     if found is None:
-        raise exceptions.SecurityGroupNotFound(security_group_id=group_id)
+        raise missing(exceptions.SecurityGroupNotFound, security_group_id=group_id)
     return found
 
 
@@ -65,7 +66,7 @@ def qos_policy(
 ) -> QosPolicy:
     """Do what :meth:`NetworkDriver.get_qos_policy` says."""
     if not sees(tx, context, "qos_policies", policy_id):
-        raise exceptions.QosPolicyNotFound(qos_policy_id=policy_id)
+        raise missing(exceptions.QosPolicyNotFound, qos_policy_id=policy_id)
     return records.qos_policy(tx, policy_id)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.sandbox import addresses, records
-from networker.drivers.sandbox.errors import Refused
+from networker.drivers.sandbox.errors import Refused, missing
 from networker.drivers.sandbox.records import Server
 from networker.models import Port
 
@@ -56,7 +56,7 @@ def get(tx: sqlite3.Connection, port_id: str) -> Port:
     """
     port = find(tx, port_id)
     if port is None:
-        raise exceptions.PortNotFound(port_id=port_id)
+        raise missing(exceptions.PortNotFound, port_id=port_id)
     return port
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from networker import exceptions
 from networker._types import known
+from networker.drivers.sandbox.errors import missing
 from networker.models import Network, Port, QosPolicy, Subnet
 
 for _kind in (Network, Port, QosPolicy, Subnet):
@@ -36,7 +37,7 @@ def network(tx: sqlite3.Connection, network_id: str) -> Network:
     """
     row = tx.execute("SELECT * FROM networks WHERE id = ?", (network_id,)).fetchone()
     if row is None:
-        raise exceptions.NetworkNotFound(network_id=network_id)
+        raise missing(exceptions.NetworkNotFound, network_id=network_id)
     return _network(tx, row)
 
 
@@ -61,7 +62,7 @@ def subnet(tx: sqlite3.Connection, subnet_id: str) -> Subnet:
     """
     row = tx.execute("SELECT * FROM subnets WHERE id = ?", (subnet_id,)).fetchone()
     if row is None:
-        raise exceptions.SubnetNotFound(subnet_id=subnet_id)
+        raise missing(exceptions.SubnetNotFound, subnet_id=subnet_id)
     return msgspec.convert(dict(row), Subnet)
 
 
@@ -78,7 +79,7 @@ def server(tx: sqlite3.Connection, compute_id: str | None) -> Server:
     """
     row = tx.execute("SELECT * FROM servers WHERE id = ?", (compute_id,)).fetchone()
     if row is None:
-        raise exceptions.AmphoraNotFound(compute_id=compute_id)
+        raise missing(exceptions.AmphoraNotFound, compute_id=compute_id)
     return Server(**row)
 
 
@@ -89,5 +90,5 @@ def qos_policy(tx: sqlite3.Connection, policy_id: str) -> QosPolicy:
     """
     row = tx.execute("SELECT * FROM qos_policies WHERE id = ?", (policy_id,)).fetchone()
     if row is None:
-        raise exceptions.QosPolicyNotFound(qos_policy_id=policy_id)
+        raise missing(exceptions.QosPolicyNotFound, qos_policy_id=policy_id)
     return msgspec.convert(dict(row), QosPolicy)

@@ -15,6 +15,7 @@ from networker.drivers.sandbox import (
     records,
     vips,
 )
+from networker.drivers.sandbox.errors import missing
 from networker.models import VIP, Amphora, LoadBalancer, Port, Subnet
 
 
@@ -33,9 +34,9 @@ def unplug(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> Non
         for amphora in load_balancer.amphorae
     ]
     if not (any(found) or known):
-        raise exceptions.PluggedVIPNotFound(
-            load_balancer_id=load_balancer.id, subnet_id=vip.subnet_id
-        )
+        lost: dict[str, str | None] = {"load_balancer_id": load_balancer.id}
+        lost["subnet_id"] = vip.subnet_id
+        raise missing(exceptions.PluggedVIPNotFound, **lost)
 
 
 def unplug_one(

@@ -9,7 +9,7 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers import vip as vips
 from networker.drivers.sandbox import addresses, groups, lending, ports, records
-from networker.drivers.sandbox.errors import Refused
+from networker.drivers.sandbox.errors import Refused, missing
 from networker.models import VIP, AdditionalVIP, FixedIP, LoadBalancer, Port
 
 
@@ -37,7 +37,7 @@ def _require_places(vip: VIP) -> None:
         places["vip"] = vip
     for name, place in places.items():
         if not (place.subnet_id or place.ip_address):
-            raise Refused(f"{name} names neither a subnet_id nor an ip_address")
+            raise Refused(f"{name} names neither a subnet_id nor an ip_address", None)
 
 
 def describe(vip: VIP, port: Port, load_balancer_id: str) -> VIP:
@@ -69,8 +69,8 @@ def _existing(tx: sqlite3.Connection, vip: VIP, owner: str) -> Port | None:
             refuse_others(tx, port, owner)
             return port
         if not vip.octavia_owned:
-            raise exceptions.PortNotFound(port_id=vip.port_id)
-    network_id = _network_id(tx, vip, owner)
+            raise missing(exceptions.PortNotFound, port_id=vip.port_id)
+    network_id = _network_id(tx, vip)
     device = naming.vip_device(owner)
     mine = ports.select(tx, device_id=device, device_owner=naming.OWNER)
     if mine:
@@ -80,16 +80,14 @@ def _existing(tx: sqlite3.Connection, vip: VIP, owner: str) -> Port | None:
     )[1]
 
 
-def _network_id(tx: sqlite3.Connection, vip: VIP, owner: str) -> str:
+def _network_id(tx: sqlite3.Connection, vip: VIP) -> str:
     if vip.network_id:
         records.network(tx, vip.network_id)
         return vip.network_id
     if vip.subnet_id:
         return records.subnet(tx, vip.subnet_id).network_id or ""
-    raise exceptions.AllocateVIPException(
-        "load_balancer.vip names neither a port_id, a subnet_id nor a network_id",
-        load_balancer_id=owner,
-    )
+    text = "load_balancer.vip names neither a port_id, a subnet_id nor a network_id"
+    raise Refused(text, None)
 
 
 def refuse_others(tx: sqlite3.Connection, port: Port, owner: str) -> None:
@@ -124,7 +122,7 @@ def _remove_unfit(tx: sqlite3.Connection, port: Port, vip: VIP, owner: str) -> N
 
 def _make(tx: sqlite3.Connection, load_balancer: LoadBalancer, vip: VIP) -> Port:
     owner = load_balancer.id or ""
-    network_id = _network_id(tx, vip, owner)
+    network_id = _network_id(tx, vip)
     name = naming.vip_port(owner)
     mac, _ = ports.made_for(tx, network_id, name, "vip", owner, network_id)
     port = Port(
@@ -161,12 +159,8 @@ def deallocate(tx: sqlite3.Connection, vip: VIP) -> None:
     made = [port for port in given if port.device_owner == naming.OWNER]
     for port in made:
         if owner_of([port]) not in ("", owner):
-            raise exceptions.DeallocateVIPException(
-                f"port {port.id} reserves the VIP of another load balancer: "
-                f"{port.device_id}",
-                load_balancer_id=owner,
-                port_id=port.id,
-            )
+            text = f"port {port.id} reserves the VIP of another load balancer: "
+            raise Refused(f"{text}{port.device_id}", None)
     _remove_groups(tx, device)
     for port in made + ports.select(tx, device_id=device, device_owner=naming.OWNER):
         ports.delete(tx, port.id)

@@ -193,6 +193,10 @@ class World(abc.ABC):
         self._ports.append(port.id or "")
         return port
 
+    def strangers(self, port_id: str) -> None:
+        """Let a port be removed when the test is over, whoever made it."""
+        self._ports.append(port_id)
+
     def free_address(self, network_id: str, subnet_id: str = "") -> str:
         """Return an address that nobody has."""
         port = self.stranger(network_id, subnet_id=subnet_id)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from networker.drivers.sandbox import lookups
+from networker.drivers.sandbox.errors import not_said
 from networker.drivers.sandbox.methods.transactions import Transactions
 from networker.models import (
     Network,
@@ -38,17 +39,17 @@ class LookupMethods(Transactions):
 
     def get_networks(self, network_ids: list[str]) -> list[Network]:
         """Return several networks, asked for at once."""
-        with self._read() as tx:
+        with self._read() as tx, not_said():
             return [lookups.network(tx, network_id, None) for network_id in network_ids]
 
     def get_subnets(self, subnet_ids: list[str]) -> list[Subnet]:
         """Return several subnets, asked for at once."""
-        with self._read() as tx:
+        with self._read() as tx, not_said():
             return [lookups.subnet(tx, subnet_id, None) for subnet_id in subnet_ids]
 
     def get_ports(self, port_ids: list[str]) -> list[Port]:
         """Return several ports, asked for at once."""
-        with self._read() as tx:
+        with self._read() as tx, not_said():
             return [lookups.port(tx, port_id, None) for port_id in port_ids]
 
     def get_network_by_name(self, network_name: str) -> Network:

@@ -48,7 +48,8 @@ class PortMethods(Transactions):
         self, port_id: str, subnet_id: str, ip_address: str | None = None
     ) -> Port:
         """Give a port an address on a subnet."""
-        with self._change(2, exceptions.NetworkException) as tx:
+        known = {"port_id": port_id, "subnet_id": subnet_id, "ip_address": ip_address}
+        with self._change(2, exceptions.NetworkException, **known) as tx:
             return single.add_address(tx, port_id, subnet_id, ip_address)
 
     def unplug_fixed_ip(self, port_id: str, subnet_id: str) -> Port:

@@ -14,6 +14,7 @@ from networker.drivers.base import NetworkDriver
 from networker.drivers.deadline import require_time
 from networker.drivers.sandbox.database import Database
 from networker.drivers.sandbox.errors import refused_as
+from networker.models import VIP, LoadBalancer
 
 
 class Transactions(NetworkDriver):
@@ -55,3 +56,8 @@ class Transactions(NetworkDriver):
         stay_ours()
         with refused_as(failure, **about), self._database.write() as tx:
             yield tx
+
+
+def about(load_balancer: LoadBalancer, vip: VIP) -> dict[str, str | None]:
+    """Return what errors say of a load balancer's VIP."""
+    return {"load_balancer_id": load_balancer.id, "port_id": vip.port_id}
