@@ -224,7 +224,7 @@ class Listener(Model):
     id: str | None = None
     load_balancer_id: str | None = None
     #: ``TCP``, ``HTTP``, ``HTTPS``, ``TERMINATED_HTTPS``, ``PROMETHEUS``,
-    #: ``UDP`` or ``SCTP``.
+    #: ``UDP`` or ``SCTP``, spelt so; None counts as TCP.
     protocol: str | None = None
     protocol_port: int | None = None
     #: TCP port on which the amphorae synchronize this listener's tables.

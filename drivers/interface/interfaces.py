@@ -47,8 +47,9 @@ class Interfaces(abc.ABC):
 
         Detaches the interfaces that the driver made, waits until they are detached, and
         deletes their ports, those that :meth:`failover_preparation` released included.
-        Ports that it did not make, such as the one on the management network, are never
-        touched.
+        Ports that it did not make, such as the one on the management network, and VRRP
+        ports are never touched: one that carries a VIP as well stays until that is
+        unplugged. Each port goes on its own: the error names those that could not.
 
         :param compute_id: id of the amphora in the compute service
         :param network_id: id of the network
@@ -116,7 +117,8 @@ class Interfaces(abc.ABC):
         :returns: delta by delta the interfaces that are new, and then those whose
             addresses were to change, in the order in which they are named
         :raises InvalidRequest: two deltas are about one server or port, one names a
-            network twice, or a subnet has neither a port nor a new interface
+            network, or a subnet for one interface, twice, or a subnet has neither a port
+            nor a new interface
         :raises AmphoraNotFound: a server does not exist, see :meth:`plug_network` and
             :meth:`unplug_network`
         :raises NetworkNotFound: a network does not exist

@@ -30,10 +30,11 @@ class Vips(abc.ABC):
         :param load_balancer: needs `id`, and `vip` with a port, subnet or network
         :returns: the VIP, its addresses, `port_id`, `subnet_id`, `network_id` and
             `octavia_owned` filled in; further addresses are in `additional`
-        :raises VIPInUse: a wanted address is held by another port
+        :raises VIPInUse: a wanted address is held by another port, or the port that was
+            given is used by another load balancer
         :raises NoMoreAddresses: the subnet has none left
-        :raises AllocateVIPException: the cloud refused, or the port that was given does
-            not fit the VIP
+        :raises AllocateVIPException: the cloud refused, the port that was given does not
+            fit the VIP, or the network gives ports no address
         :raises PortNotFound: the port that was given does not exist
         :raises SubnetNotFound: a subnet does not exist
         :raises NetworkNotFound: the network does not exist
@@ -49,7 +50,7 @@ class Vips(abc.ABC):
 
         Removes the load balancer's security group, VRRP ports that are left over, and
         the VIP's port if :meth:`allocate_vip` made it. A port that a user brought stays,
-        without the load balancer's security group.
+        with the security groups that it had before.
 
         :param vip: needs `port_id`, `load_balancer_id`, or both; of a port that a user
             brought, the load balancer's id is needed to find its security group
@@ -79,6 +80,8 @@ class Vips(abc.ABC):
         :raises PortNotFound: the VIP's port does not exist
         :raises AmphoraNotFound: an amphora's server does not exist
         :raises NoMoreAddresses: the subnet has no address left for a VRRP port
+        :raises VIPInUse: another load balancer uses the VIP's port
+        :raises InvalidRequest: a field of a listener is wrong; the error has its path
         :raises PlugVIPException: the cloud refused
 
         Idempotent by amphora. Source: seed ``plug_vip(loadbalancer, vip)``.
@@ -90,7 +93,9 @@ class Vips(abc.ABC):
         """Stop routing the traffic of a VIP to the load balancer's amphorae.
 
         Detaches the VRRP ports from the servers, waits until they are detached, and
-        deletes them. Amphorae whose server is gone are no error.
+        deletes them; a port that the server had before has again what it had. Each port
+        goes on its own: the error names those that could not. Amphorae whose server is
+        gone are no error.
 
         :param load_balancer: needs `id` and its `amphorae`
         :param vip: needs `subnet_id` or `network_id`
@@ -119,6 +124,7 @@ class Vips(abc.ABC):
             that the security group is gone already
         :raises MissingVIPSecurityGroup: the VIP has none yet: call plug_vip or
             update_vip_sg
+        :raises InvalidRequest: a field of a listener is wrong; the error has its path
         :raises PlugVIPException: the cloud refused
 
         Idempotent. Source: seed ``update_vip(loadbalancer)``.

@@ -99,7 +99,8 @@ class Grounding:
         """
         owner = self.load_balancer.id or ""
         vip = translate.vip(vip, port, owner)
-        others.refuse(self.cloud, port, owner)
+        if not {group["id"] for group in groups} & set(translate.groups(port)):
+            others.refuse(self.cloud, port, owner)
         if not groups and _may_have_one(port, vip):
             groups = self.cloud.groups.find(owner)
         group = security_groups.choose(groups, [port, *plugged])
