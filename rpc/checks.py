@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from networker import exceptions
 from networker.rpc import broker, rabbit
-from networker.rpc.queues import calls_name, callers_exchange, dead_name
+from networker.rpc.queues import callers_exchange, calls_name, dead_name
 from networker.rpc.rights import Rights
 from networker.rpc.supervision import place
 from networker.rpc.tokens import Tokens
@@ -80,7 +80,10 @@ def caller(conf: cfg.ConfigOpts) -> tuple[dict[str, str], list[str]]:
         return facts, []
     with broker.look(transport) as found:
         rights = Rights(found.connection)
-        _refuse(transport._driver, rights.callers(callers_exchange(conf.networker.topic).name))
+        _refuse(
+            transport._driver,
+            rights.callers(callers_exchange(conf.networker.topic).name),
+        )
     count = broker.listeners(transport, conf.networker.topic)
     facts[_REPLIES] = _ALL
     facts["workers"] = str(count)

@@ -26,6 +26,7 @@ class Status(Operation, ShowOne):
     `waiting` are requests that no worker has taken yet, `workers` the processes that
     listen, `dead` the requests that nobody could serve (see `networker dead list`), and
     `outcomes` those of casts that no controller has taken yet, if workers publish them.
+    `alarm` is why the broker takes no messages, such as a lack of memory or disk.
 
     Where [networker] management_url is given, policies of the broker that break a promise
     are shown too.
@@ -69,12 +70,16 @@ class Status(Operation, ShowOne):
             dead, _none = _queue(connection, dead_name(topic))
             told, _none = _queue(connection, queue_name(conf))
             server = connection.connection.server_properties
+        alarm = broker.alarm(transport)
+        if alarm:
+            self._unwell.append(f"the broker takes no messages: {alarm}")
         self._judge(
             conf, waiting, workers, dead, late=isinstance(driver, rabbit.Driver)
         )
         fields = {
             "broker": supervision.place(driver._url),
             "version": f"{server.get('product')} {server.get('version')}",
+            "alarm": alarm,
             "topic": topic,
             "waiting": None if waiting is None else waiting + (calls or 0),
             "workers": workers or 0,

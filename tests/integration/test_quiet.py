@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import subprocess
 import threading
 import time
 import uuid
@@ -44,7 +45,8 @@ class Site:
         workers: processes.Workers,
         client: rpc.Client,
     ) -> None:
-        self.node, self.workers, self.client = node, workers, client
+        self.node, self.config = node, config
+        self.workers, self.client = workers, client
         self.mode = ""
         conf = processes.configuration(config)
         self.topic, self.exchange = conf.networker.topic, conf.networker.exchange
@@ -317,6 +319,7 @@ def alarmed(site: Site) -> None:
                 ask()
             assert time.monotonic() - began < 5
             assert "nothing was sent" in str(told.value)
+        assert "low on memory" in status(site)
     finally:
         with ThreadPoolExecutor(1) as pool:
             waits = pool.submit(site.client.with_options(timeout=30).get_port, NOWHERE)
@@ -325,6 +328,18 @@ def alarmed(site: Site) -> None:
             assert isinstance(waits.exception(30), exceptions.PortNotFound)
     site.serves()
     assert port not in site.workers.log
+
+
+def status(site: Site) -> str:
+    """Return what the operator's command says is not well."""
+    done = subprocess.run(
+        [processes.BIN / "networker", "--config-file", site.config, "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stderr
 
 
 @pytest.mark.parametrize("mode", OURS)
