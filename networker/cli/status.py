@@ -32,7 +32,7 @@ class Status(Operation, ShowOne):
     are shown too.
 
     The exit code is 0 if all is well, 1 if no worker listens, there are dead letters, their
-    queue is missing, or a policy breaks a promise, 2 if the configuration has to be mended,
+    queue is missing, a policy breaks a promise, or the broker has an alarm, 2 if the configuration has to be mended,
     and 3 if the broker cannot be reached.
     """
 
