@@ -191,7 +191,10 @@ def test_an_exchange_is_deleted(site):
         request |= {"namespace": "network", "version": "1.0"}
         mark = len(site.workers.log)
         connection.Producer().publish(
-            json.dumps(request), exchange=site.exchange, routing_key=site.topic
+            json.dumps(request),
+            exchange=site.exchange,
+            routing_key=site.topic,
+            content_type="application/json",
         )
         until(lambda: "get_port" in site.workers.log[mark:], "the cast to run", SOON)
     site.serves()
@@ -359,7 +362,10 @@ def test_an_answer_that_nobody_waits_for(broker, tmp_path, mode):
                 "_context_operation_id": operation,
             }
             connection.Producer().publish(
-                json.dumps(request), exchange=site.exchange, routing_key=site.topic
+                json.dumps(request),
+                exchange=site.exchange,
+                routing_key=site.topic,
+                content_type="application/json",
             )
         until(lambda: len(site.told(mark, operation, "dropped")) == 2, "it to be told")
         site.serves()
