@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from networker.drivers.flow import Flows, step
-from networker.exceptions import NetworkException
+from networker.exceptions import BusError, NetworkException
 
 #: What went wrong, by what it went wrong with.
 Errors = dict[str, NetworkException]
@@ -25,6 +25,9 @@ def attempt(
     def kept(about: str) -> object:
         try:
             return calls[about]()
+        except BusError:
+            # The request is another worker's by now: nothing may go on.
+            raise
         except NetworkException as error:
             return _Failed(error)
 
