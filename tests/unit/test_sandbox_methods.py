@@ -135,7 +135,7 @@ def test_a_vip_that_moves_gets_a_new_port(driver: SandboxDriver) -> None:
     ]
     moved.id, moved.vip = "other", msgspec.structs.replace(vip, port_id=again.port_id)
     before = driver.backdoor.tables()
-    with pytest.raises(exceptions.AllocateVIPException, match="not ours to replace"):
+    with pytest.raises(exceptions.AllocateVIPException, match="another load balancer"):
         driver.allocate_vip(moved)
     with pytest.raises(
         exceptions.DeallocateVIPException, match="another load balancer"
