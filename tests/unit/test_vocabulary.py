@@ -111,9 +111,10 @@ def test_a_cidr_opens_its_own_family_only():
 
 
 def test_bad_cidrs_are_named():
-    """A CIDR that is none is refused with its listener."""
+    """A CIDR that is none is refused with its path."""
     listener = Listener(id="web", protocol="TCP", protocol_port=1, allowed_cidrs=["x"])
-    with pytest.raises(exceptions.InvalidRequest, match=r"listener web: .* 'x'"):
+    path = r"listeners\[0\]\.allowed_cidrs\[0\]: 'x'"
+    with pytest.raises(exceptions.InvalidRequest, match=path):
         rules.wanted(LoadBalancer(listeners=[listener]), VIP4)
 
 
