@@ -6,7 +6,10 @@ from __future__ import annotations
 import pytest
 
 from networker import exceptions
-from tests.contract.errors import CASES, SAID, Case, Stage
+from tests.contract import errors_of_ports, errors_of_vips
+from tests.contract.errors import SAID, Case, Stage, cases
+
+CASES = [*cases(errors_of_vips), *cases(errors_of_ports)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
