@@ -103,7 +103,7 @@ def change(state: State, port: Json, wanted: list[Json]) -> None:
     before = port["fixed_ips"]
     slaac = {subnet["id"] for subnet in _slaac(state, port)}
     kept += [ip for ip in left if ip["subnet_id"] in slaac]
-    port["fixed_ips"] = kept
+    port["fixed_ips"] = _in_order(kept)
     try:
         _choose(state, port, added)
     except BaseException:
@@ -122,8 +122,12 @@ def _hold(port: Json, subnet: Json, address: str) -> None:
         *port["fixed_ips"],
         {"subnet_id": subnet["id"], "ip_address": address},
     ]
-    # The database's order.
-    port["fixed_ips"] = sorted(held, key=lambda ip: str(ip["ip_address"]))
+    port["fixed_ips"] = _in_order(held)
+
+
+def _in_order(held: list[Json]) -> list[Json]:
+    """Return addresses in the database's order."""
+    return sorted(held, key=lambda ip: str(ip["ip_address"]))
 
 
 def taken(state: State, subnet: Json) -> set[str]:

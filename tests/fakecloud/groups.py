@@ -154,11 +154,23 @@ class Groups:
 
     def delete(self, group_id: str, revision: int | None = None) -> None:
         """Delete a group that no port has."""
+        self.check_deletion(group_id, revision)
+        self.remove(group_id)
+
+    def check_deletion(self, group_id: str, revision: int | None = None) -> None:
+        """Refuse to delete a group that a port has."""
         check_revision(self.get(group_id), revision)
         for port in self._state.ports.values():
             if group_id in port["security_groups"]:
                 text = f"Security Group {group_id} in use."
                 raise neutron_fault(409, "SecurityGroupInUse", text)
+
+    def remove(self, group_id: str) -> None:
+        """Delete a group, also from ports that were put into it since it was checked."""
+        self.get(group_id)
+        for port in self._state.ports.values():
+            held = port["security_groups"]
+            port["security_groups"] = [one for one in held if one != group_id]
         for rule in self._rules(group_id):
             del self._state.rules[rule["id"]]
         del self._state.groups[group_id]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import urllib.parse
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from tests.fakecloud.state import (
     Json,
     Request,
     State,
+    check_revision,
     error_page,
     forbidden,
     hidden_fault,
@@ -63,6 +65,25 @@ class Neutron:
         kind, item = self._split(request.path)
         return _Desk(self._state, caller, kind).answer(request, item)
 
+    def look(self, request: Request) -> None:
+        """Do the first half of a request: what Neutron compares before it changes anything.
+
+        Between that and :meth:`act`, other requests can come: Neutron compares the revision
+        that a request names, and looks whether a group is in use, before the transaction
+        that changes the resource, and not with it.
+
+        :raises Fault: it is refused
+        """
+        self._desk(request).look(request, self._split(request.path)[1])
+
+    def act(self, request: Request) -> Answer:
+        """Do the second half of a request."""
+        return self._desk(request).act(request, self._split(request.path)[1])
+
+    def _desk(self, request: Request) -> _Desk:
+        caller = self._state.authenticate(request)
+        return _Desk(self._state, caller, self._split(request.path)[0])
+
     def _split(self, path: str) -> tuple[str, str]:
         for kind in _NAMES:
             head, _, item = path.strip("/").partition(kind)
@@ -100,6 +121,21 @@ class _Desk:
         if operation is None:
             raise hidden_fault()
         return operation(request, item)
+
+    def look(self, request: Request, item: str) -> None:
+        revision = _revision(request)
+        if self._kind == "security-groups" and request.method == "DELETE":
+            self._groups.check_deletion(item, revision)
+        elif revision is not None:
+            held = self._ports if self._kind == "ports" else self._groups
+            check_revision(held.get(item), revision)
+
+    def act(self, request: Request, item: str) -> Answer:
+        if self._kind == "security-groups" and request.method == "DELETE":
+            self._groups.remove(item)
+            return Answer(204)
+        headers = {k: v for k, v in request.headers.items() if k != "If-Match"}
+        return self.answer(dataclasses.replace(request, headers=headers), item)
 
     def _resources(self) -> list[Json]:
         """Return everything of this kind, as the API shows it to whom may see it."""

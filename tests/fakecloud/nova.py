@@ -187,21 +187,28 @@ class Nova:
 
     def _detach(self, server: Server, port_id: str) -> Answer:
         """Accept the request whatever the port is, as Nova does, and look later."""
+        self.begin_detaching(server, port_id)
+        return Answer(202)
+
+    def begin_detaching(self, server: Server, port_id: str) -> None:
+        """Let a port be detached after the delay."""
 
         def detach() -> None:
             with self._state.lock:
-                if timer not in self._timers:
-                    return
-                self._timers.discard(timer)
-                if port_id in server.port_ids:
-                    server.port_ids.remove(port_id)
-                    ports.unbind(self._state.ports[port_id])
+                if timer in self._timers:
+                    self._timers.discard(timer)
+                    self.end_detaching(server, port_id)
 
         timer = threading.Timer(self._delay(), detach)
         timer.daemon = True
         self._timers.add(timer)
         timer.start()
-        return Answer(202)
+
+    def end_detaching(self, server: Server, port_id: str) -> None:
+        """Detach a port if the server still has it."""
+        if port_id in server.port_ids:
+            server.port_ids.remove(port_id)
+            ports.unbind(self._state.ports[port_id])
 
 
 def _internal(name: str) -> Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import marshal
 import secrets
 import threading
 import uuid
@@ -43,9 +44,7 @@ def now() -> str:
 
 def copied(value: Any) -> Any:
     """Return a copy of what an API shows, much faster than the standard library."""
-    if isinstance(value, dict):
-        return {name: copied(one) for name, one in value.items()}
-    return [copied(one) for one in value] if isinstance(value, list) else value
+    return marshal.loads(marshal.dumps(value))
 
 
 @dataclasses.dataclass(frozen=True)
