@@ -11,13 +11,15 @@ OCTAVIA := $(VENV)/octavia
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos bench lint format docs rabbitmq clean \
+.PHONY: help demo test test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
 	@echo "make demo        a load balancer's life on a sandbox network, in a minute"
 	@echo "make test        everything that needs only this machine"
 	@echo "make test-cloud  the contract suite on the cloud that OS_CLOUD names"
+	@echo "make interleavings  every order of requests, under a scheduler; TIME=seconds, PAIR=name,"
+	@echo "                 SCHEDULE='...' to play one again and be told what happens in it"
 	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices,"
 	@echo "                 ONLY=\"kill cluster\" for some of it"
 	@echo "make bench       what a call costs, beside stock oslo.messaging, nameko, Celery, ...;"
@@ -68,6 +70,10 @@ test: $(VENV)/.develop rabbitmq
 test-cloud: $(VENV)/.develop rabbitmq
 	@test -n "$(OS_CLOUD)" || { echo "set OS_CLOUD to a cloud of clouds.yaml" >&2; exit 2; }
 	$(PYTEST) -m cloud
+
+interleavings: $(VENV)/.develop
+	@$(BIN)/python -W ignore -m tests.interleavings $(if $(TIME),--time $(TIME)) \
+		$(if $(PAIR),--pair "$(PAIR)") $(if $(SCHEDULE),--schedule "$(SCHEDULE)")
 
 chaos: $(VENV)/.develop rabbitmq
 	$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(ONLY),--only $(ONLY))

@@ -32,8 +32,8 @@ class Status(Operation, ShowOne):
     are shown too.
 
     The exit code is 0 if all is well, 1 if no worker listens, there are dead letters, their
-    queue is missing, a policy breaks a promise, or the broker has an alarm, 2 if the configuration has to be mended,
-    and 3 if the broker cannot be reached.
+    queue is missing, a policy breaks a promise or the broker has an alarm, 2 if the
+    configuration has to be mended, and 3 if the broker cannot be reached.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

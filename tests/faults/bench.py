@@ -15,8 +15,8 @@ from networker.drivers.neutron.driver import NeutronDriver
 from networker.models import VIP, LoadBalancer
 from networker.testing import kit
 from tests.contract.worlds import CloudWorld
-from tests.fakecloud import FakeCloud
-from tests.fakecloud.state import State
+from tests.fakecloud import FakeCloud, networks
+from tests.fakecloud.state import DEMO, State
 from tests.faults.picture import picture
 from tests.faults.wire import Wire
 
@@ -67,6 +67,12 @@ class Bench:
         """Allocate a load balancer's VIP."""
         lb.vip = self.driver.allocate_vip(lb)
         return lb.vip
+
+    def make_network(self, name: str) -> str:
+        """Make a user's network without a subnet, which stays; return its id."""
+        made = networks.network(name, DEMO)
+        self.cloud._state.networks[made["id"]] = made
+        return str(made["id"])
 
     def close(self) -> None:
         """Close all drivers."""

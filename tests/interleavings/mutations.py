@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults that were mended, made again for as long as a test needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+from networker.drivers.flow import step
+from networker.drivers.neutron import nics, ports, rule_plans, translate
+from networker.drivers.neutron.adding_rules import Adding
+from networker.drivers.neutron.adjusting import Adjusted, Adjusting
+from networker.drivers.neutron.settling import Settled, Settlement
+from networker.drivers.neutron.vips import Vips
+from tests.interleavings.grounds import Menu
+from tests.interleavings.stage import FEW, SOME
+
+Mutation = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+def no_address_on_the_subnet() -> contextlib.AbstractContextManager[Any]:
+    """An address that is only wanted is compared by what only addresses have."""
+
+    def comparable(value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return sorted(v["ip_address"] if isinstance(v, dict) else v for v in value)
+
+    return mock.patch.object(ports, "_comparable", comparable)
+
+
+def members_take_vrrp_ports() -> contextlib.AbstractContextManager[Any]:
+    """Calls about members take any port of the driver's."""
+    return mock.patch.object(nics, "_is_members", ports.is_ours)
+
+
+def rules_not_asked_for_again() -> contextlib.AbstractContextManager[Any]:
+    """Rules of which it is not known whether they were added are looked for only once."""
+
+    def found(self: Adding, wanted: set[Any], _: Exception) -> tuple[Any, Any]:
+        held = self.groups.get(self.group_id)["security_group_rules"]
+        own = set(rule_plans.known(held)) & wanted
+        self.added.update(own)
+        return own, set()
+
+    return mock.patch.object(Adding, "_found", found)
+
+
+def ports_without_address() -> contextlib.AbstractContextManager[Any]:
+    """A VIP's port is not taken back when it turns out that it has no address."""
+
+    def claimed(self: Vips, load_balancer: Any, vip: Any) -> Any:
+        body, owner = self._body(load_balancer, vip), load_balancer.id or ""
+        claim = step(
+            lambda: self.cloud.ports.claim(body, "vip", owner, body["network_id"]),
+            name="VIP port",
+            provides="claimed",
+            undo=self.cloud.ports.disclaim,
+        )
+        done = self.cloud.flows.run("allocate_vip", [claim], timely=True)
+        return translate.vip(vip, done["claimed"].port, owner)
+
+    return mock.patch.object(Vips, "_claimed", claimed)
+
+
+def makers_leave_no_trace() -> contextlib.AbstractContextManager[Any]:
+    """Who made a port changes it without a look at what others gave it.
+
+    Mended by "Rely on what another call gave a port that this one made".
+    """
+
+    def complete(self: Adjusting, port: Any, change: Any, *, last: bool) -> Adjusted:
+        return Adjusted(self.ports.update(port["id"], change), True, {})
+
+    return mock.patch.object(Adjusting, "_complete", complete)
+
+
+def others_seen_too_late() -> contextlib.AbstractContextManager[Any]:
+    """That another call is at the VIP's port is known only when all ports are changed.
+
+    Mended by "Leave the VIP's port alone as soon as another call is seen at it".
+    """
+    change = Settlement._change
+
+    def changed(
+        self: Settlement, ground: Any, settled: Settled, *args: Any, **kwargs: Any
+    ) -> bool:
+        shadow = dataclasses.replace(settled)
+        alone = change(self, ground, shadow, *args, **kwargs)
+        settled.overwrote = shadow.overwrote
+        settled.shared = settled.shared or not alone
+        return alone
+
+    return mock.patch.object(Settlement, "_change", changed)
+
+
+@contextlib.contextmanager
+def ports_seen_before_the_mark() -> Iterator[None]:
+    """Ports are not read again after the group has been marked.
+
+    Mended by "Look at ports after the mark, and delete a group that was lent the VIP's
+    port".
+    """
+    fresh, marked = Settlement._fresh, Settlement._marked
+    seen: dict[int, Sequence[Any]] = {}
+    after: set[int] = set()
+
+    def look(self: Settlement, held: Sequence[Any]) -> Any:
+        if id(self) in after and id(self) in seen:
+            after.discard(id(self))
+            return seen.pop(id(self))
+        seen[id(self)] = fresh(self, held)
+        return seen[id(self)]
+
+    def mark(self: Settlement, group: Any) -> Any:
+        after.add(id(self))
+        return marked(self, group)
+
+    with (
+        mock.patch.object(Settlement, "_fresh", look),
+        mock.patch.object(Settlement, "_marked", mark),
+    ):
+        yield
+
+
+def undo_without_a_look() -> contextlib.AbstractContextManager[Any]:
+    """A port that was made is taken back whoever relies on it by now."""
+
+    def delete(self: ports.Ports, port: Any) -> None:
+        self.delete(port["id"])
+
+    return mock.patch.object(ports.Ports, "delete_unmarked", delete)
+
+
+#: Around which steps one call is interrupted by another one.
+_STEPS = range(6, 21)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where a mutation is found.
+
+    :param root: with what the schedules begin that are tried, so that it is found soon;
+        ``{n}`` stands for any step
+    :param switches: how often somebody is interrupted after that
+    :param late: whether requests must be done late for it
+    """
+
+    mutation: Mutation
+    pair: str
+    root: str = ""
+    switches: int = 0
+    late: bool = False
+
+    def roots(self) -> list[str]:
+        """Return with what schedules begin."""
+        steps = _STEPS if "{n}" in self.root else [0]
+        return [self.root.replace("{n}", str(number)) for number in steps]
+
+    @property
+    def menu(self) -> Menu:
+        """What can happen to requests."""
+        return SOME if self.late else FEW
+
+
+FOUND: tuple[Found, ...] = (
+    Found(no_address_on_the_subnet, "plug_vip_moved x 1"),
+    Found(members_take_vrrp_ports, "unplug_member_on_vip_net x 2"),
+    Found(rules_not_asked_for_again, "update_vip_many x 1", late=True),
+    Found(ports_without_address, "allocate_without_subnet x 1"),
+    Found(others_seen_too_late, "plug_vip_reused_port x 2", "-0>B B5>A A{n}>B"),
+    Found(makers_leave_no_trace, "plug_vip_users_port x 2", "A{n}>B"),
+    Found(ports_seen_before_the_mark, "plug_vip_no_amphora x 2", "-0>B B3>A A{n}>B"),
+    Found(undo_without_a_look, "plug_vip x 2", "A{n}>B"),
+)

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold at the end of each schedule: functions over the network's state."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from networker import exceptions
+from networker.drivers import naming
+from tests.faults.stage import difference
+from tests.interleavings.meetings import Meeting
+from tests.interleavings.scheduler import Actor, Ended, Endless
+from tests.interleavings.schedules import LASTING
+
+#: What a call is not to blame for that it does not return.
+_STOPPED = ("kill", "lease")
+#: What of a port is its owner's.
+_OF_PORTS = (
+    "name",
+    "network_id",
+    "project_id",
+    "mac_address",
+    "fixed_ips",
+    "security_groups",
+    "allowed_address_pairs",
+    "admin_state_up",
+    "qos_policy_id",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What exists on a network, as Neutron shows it.
+
+    :param groups: each with the ids of its rules, and whether it is the service's own
+    """
+
+    ports: Sequence[Mapping[str, Any]]
+    groups: Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """What came of a schedule.
+
+    :param meeting: who met
+    :param actors: the calls, with what they returned or raised
+    :param untouched: what existed at the beginning and no call alone touches
+    :param after: what exists now
+    :param picture: what exists now, in words
+    :param serial: what would exist after calls one after the other, given their numbers
+    :param gaps: what came between two halves of a deletion so that no call can see it: a
+        port or a group was taken into use after Neutron looked whether it is, or compared
+        its revision, and is deleted all the same. The next call mends that.
+    :param then: what exists after a call more that meets nobody
+    """
+
+    meeting: Meeting
+    actors: Sequence[Actor]
+    untouched: Mapping[str, str]
+    after: Contents
+    picture: str
+    serial: Callable[[Sequence[int]], set[str]]
+    then: Callable[[str], str]
+    gaps: Sequence[str] = ()
+
+    def returned(self) -> list[int]:
+        """Return the numbers of the calls that returned."""
+        return [n for n, one in enumerate(self.actors) if one.error is None]
+
+    def stopped(self) -> bool:
+        """Tell whether a call was stopped, so that nobody takes back what it did."""
+        return any(event in one.events for one in self.actors for event in _STOPPED)
+
+    def is_excused(self) -> bool:
+        """Tell whether something may be left of calls that failed.
+
+        A request that is done when nobody looks for it any more cannot be undone, and a
+        call whose group has lost cannot delete it when the cloud refuses that for good. The
+        next call finds both.
+        """
+        return any(
+            event == "later" or (event.endswith(LASTING) and one.refused == "DELETE")
+            for one in self.actors
+            for event in one.events
+        )
+
+
+Rule = Callable[[Ending], str]
+
+
+def errors_are_right(ending: Ending) -> str:
+    """Calls raise the interface's exceptions, and end."""
+    for one in ending.actors:
+        error = one.error
+        if error is None or isinstance(error, Ended):
+            continue
+        public = type(error).__module__ == exceptions.__name__
+        ours = isinstance(error, exceptions.NetworkException) and public
+        left = isinstance(error, exceptions.WorkerError) and "lease" in one.events
+        if isinstance(error, Endless) or not (ours or left):
+            return f"{one.name} raised {error!r}"
+    return ""
+
+
+def unharmed_calls_return(ending: Ending) -> str:
+    """A call to which nothing happened returns, whatever becomes of another."""
+    if not ending.meeting.atomic:
+        return ""
+    for one in ending.actors:
+        if one.error is not None and not one.events:
+            return f"nothing happened to {one.name}, but it raised {one.error!r}"
+    return ""
+
+
+def copies_agree(ending: Ending) -> str:
+    """Copies that returned have returned the same."""
+    if not ending.meeting.same:
+        return ""
+    results = [ending.actors[n].result for n in ending.returned()]
+    for other in results[1:]:
+        if other != results[0]:
+            return f"one returned {results[0]!r}\nanother    {other!r}"
+    return ""
+
+
+def returned_is_there(ending: Ending) -> str:
+    """What is there is what the calls that returned make, and nothing of the others."""
+    if not ending.meeting.atomic:
+        return ""
+    returned = ending.returned()
+    more = ending.stopped() or ending.is_excused()
+    failed = len(returned) < len(ending.actors)
+    if failed and not ending.meeting.undone and not ending.meeting.same:
+        # A removal is half done; the next one finishes it.
+        return ""
+    if not returned and (more or not ending.meeting.undone):
+        return ""
+    wanted = ending.serial(returned)
+    if ending.picture in wanted:
+        return ""
+    if more and any(_contains(ending.picture, one) for one in wanted):
+        return ""
+    return difference(min(wanted), ending.picture)
+
+
+def others_keep_theirs(ending: Ending) -> str:
+    """No port, group, rule, pair or address is taken that no call alone touches."""
+    now = things(ending.after)
+    lost = [
+        difference(thing, now.get(key, "nothing"))
+        for key, thing in ending.untouched.items()
+        if now.get(key) != thing
+    ]
+    return f"taken: {lost}" if lost else ""
+
+
+def nothing_is_doubled(ending: Ending) -> str:
+    """There is one of each thing for each purpose."""
+    if ending.stopped() or ending.is_excused():
+        return ""
+    doubled = [str(one) for one, count in _purposes(ending.after).items() if count > 1]
+    return f"doubled: {doubled}" if doubled else ""
+
+
+def repeating_ends_right(ending: Ending) -> str:
+    """The calls, repeated one after the other, leave what they should."""
+    meeting = ending.meeting
+    if not (meeting.atomic and meeting.same):
+        return ""
+    end, wanted = ending.then("repeated"), ending.serial([0])
+    # What nobody uses may be left until the VIP is deallocated.
+    more = ending.is_excused() or ending.stopped()
+    if more and any(_contains(end, one) for one in wanted):
+        return ""
+    return "" if end in wanted else f"repeated:\n{difference(min(wanted), end)}"
+
+
+def inverse_leaves_nothing(ending: Ending) -> str:
+    """After the inverse everything is as it was before, to the last item."""
+    end, wanted = ending.then("taken back"), ending.serial([-1])
+    return "" if end in wanted else f"taken back:\n{difference(min(wanted), end)}"
+
+
+RULES: tuple[Rule, ...] = (
+    errors_are_right,
+    unharmed_calls_return,
+    copies_agree,
+    returned_is_there,
+    others_keep_theirs,
+    nothing_is_doubled,
+    repeating_ends_right,
+    inverse_leaves_nothing,
+)
+
+
+#: What holds even where something came between the two halves of a deletion.
+AFTER_A_GAP: tuple[Rule, ...] = (
+    others_keep_theirs,
+    repeating_ends_right,
+    inverse_leaves_nothing,
+)
+
+
+def broken(ending: Ending) -> tuple[str, str] | None:
+    """Return the name of the first rule that does not hold, and what is wrong."""
+    for rule in AFTER_A_GAP if ending.gaps else RULES:
+        wrong = rule(ending)
+        if wrong:
+            return rule.__name__, wrong
+    return None
+
+
+def _contains(whole: str, part: str) -> bool:
+    """Tell whether everything of one picture is in another."""
+    if not whole.startswith("{"):
+        return False
+    found, wanted = json.loads(whole), json.loads(part)
+    for kind in ("ports", "groups"):
+        left = collections.Counter(wanted[kind])
+        left.subtract(found[kind])
+        if any(count > 0 for count in left.values()):
+            return False
+    return all(
+        not collections.Counter(held) - collections.Counter(found["servers"][server])
+        for server, held in wanted["servers"].items()
+    )
+
+
+def things(contents: Contents) -> dict[str, str]:
+    """Return everything that there is, by ids, in a form that can be compared."""
+    found = {}
+    for port in contents.ports:
+        shown = {name: port[name] for name in (*_OF_PORTS, "device_id")}
+        found[f"port {port['id']}"] = json.dumps(shown, sort_keys=True)
+    for group in contents.groups:
+        found[f"group {group['id']}"] = json.dumps([group["name"], group["rules"]])
+    return found
+
+
+def _purposes(contents: Contents) -> collections.Counter[tuple[Any, ...]]:
+    found: collections.Counter[tuple[Any, ...]] = collections.Counter()
+    for port in contents.ports:
+        if str(port["name"]).startswith(naming.OURS):
+            found["port", port["name"], port["network_id"]] += 1
+    for group in contents.groups:
+        if group["ours"] and group["name"].startswith(naming.DEVICE):
+            found["group", group["name"]] += 1
+        if len(set(group["rules"])) < len(group["rules"]):
+            found["rules", group["name"]] += 2
+    return found

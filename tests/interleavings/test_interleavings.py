@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short form of `make interleavings`, and what makes its findings believable."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.interleavings import mutations
+from tests.interleavings.company import SHORT, short_names, stage_of
+from tests.interleavings.explorer import (
+    Bounds,
+    Share,
+    explore,
+    rooted,
+    shrink,
+    story,
+)
+from tests.interleavings.pairs import named
+from tests.interleavings.schedules import Schedule
+from tests.interleavings.stage import Stage, theatre
+
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
+#: Seconds that one pair may take; the rest is left to `make interleavings`.
+PATIENCE = 1.0
+#: Pairs whose findings are not mended yet: `make interleavings` tells them.
+FINDINGS = frozenset({"plug_vip + update_vip_sg"})
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A place for meetings."""
+    with theatre() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", [one for one in short_names() if one not in FINDINGS])
+def test_every_schedule_ends_well(place, name):
+    """Whatever the order of requests, and whatever fails, all rules hold at the end."""
+    stage = stage_of(place, name, SHORT)
+    share = Share(until=time.perf_counter() + PATIENCE)
+    report = explore(stage, SHORT.bounds(name), share)
+    assert report.schedules
+    if report.findings:
+        one = shrink(stage, report.findings[0])
+        again = f"make interleavings PAIR='{name}' SCHEDULE='{one.schedule}'"
+        pytest.fail(f"{one.rule}: {one.wrong}\n{again}\n{story(stage, one)}")
+
+
+@pytest.mark.parametrize("one", mutations.FOUND, ids=lambda one: one.mutation.__name__)
+def test_a_fault_is_found(place, one):
+    """A fault that was mended is found when it is made again, told, and played again."""
+    mended = Stage.of(place, named(one.pair), one.menu)
+    with one.mutation():
+        stage = Stage.of(place, named(one.pair), one.menu)
+    for text in one.roots():
+        with one.mutation():
+            found = findings(stage, one, text)
+        # Not what is found in the mended driver, too.
+        new = [short for short in found if not is_broken(mended, short.schedule)]
+        if new:
+            with one.mutation():
+                told = story(stage, new[0])
+                assert f"{new[0].rule}: " in told
+                assert told == story(stage, new[0])
+            return
+    pytest.fail("it was not found")
+
+
+def findings(stage, one, text):
+    """Return some findings of schedules that begin alike, shortened."""
+    bounds = Bounds(one.switches, one.switches)
+    report = explore(stage, bounds, enough=2, root=rooted(stage, text))
+    return [shrink(stage, found) for found in report.findings]
+
+
+def is_broken(stage, schedule):
+    """Tell whether a rule does not hold after a schedule."""
+    return stage.play(Schedule.read(schedule)).wrong is not None
