@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 _SKEW = 1.0
 
 #: Characters of an error's text in the log.
-_LONGEST = 2000
+_LONGEST = 1000
 _DONE = "%(method)s operation=%(operation_id)s caller=%(caller)s %(seconds).3f s %(outcome)s"
 _FAILED = f"{_DONE}: %(error)s"
 

@@ -56,7 +56,8 @@ def running(
 ) -> Iterator[tuple[rpc.Client, processes.Workers]]:
     """Run one worker process on a topic of its own."""
     directory: pathlib.Path = tmp_path_factory.mktemp("junk")
-    networker = {"topic": "junk", "workers": 1, "threads": THREADS}
+    numbers = {"workers": 1, "threads": THREADS}
+    networker = {"driver": "sandbox", "topic": "junk", **numbers}
     config = processes.write(
         directory / "networker.conf",
         {

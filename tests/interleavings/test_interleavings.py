@@ -21,7 +21,10 @@ from tests.interleavings.pairs import named
 from tests.interleavings.schedules import Schedule
 from tests.interleavings.stage import Stage, theatre
 
-pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+    pytest.mark.timeout(600),
+]
 
 #: Seconds that one pair may take; the rest is left to `make interleavings`.
 PATIENCE = 1.0
