@@ -13,7 +13,12 @@ from networker.exceptions import NetworkException
 #: Neutron's types of a 409 that says that another port has the MAC address.
 MAC_IN_USE = frozenset({"MacAddressInUse", "NeutronDbObjectDuplicateEntry"})
 
-_ADDRESS_IN_USE = frozenset({"IpAddressAlreadyAllocated", "IpAddressInUse"})
+#: Neutron's types of a 409 that says that a port, which it does not name, has an address.
+ADDRESS_IN_USE = frozenset({"IpAddressAlreadyAllocated", "IpAddressInUse"})
+
+#: Neutron's type of a 400 that says that an address pair is there already.
+PAIR_TWICE = "DuplicateAddressPairInRequest"
+
 _NO_ADDRESS = frozenset(
     {
         "IpAddressGenerationFailure",
@@ -103,7 +108,7 @@ def _meaning(
         missing, attribute = known[kind]
         named = _UUID.findall(refused.orig_msg or "")
         return missing, {**attributes, attribute: named[-1] if named else None}
-    if kind in _ADDRESS_IN_USE:
+    if kind in ADDRESS_IN_USE:
         vip = operation is exceptions.AllocateVIPException
         named = _ADDRESS.findall(refused.orig_msg or "")
         attributes["ip_address"] = about.get("ip_address") or (named or [None])[0]

@@ -14,7 +14,14 @@ from networker.drivers import naming
 from networker.drivers.flow import may_undo, without_deadline
 from networker.drivers.neutron import marks, slaac
 from networker.drivers.neutron.api import Api
-from networker.drivers.neutron.errors import MAC_IN_USE, Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.errors import (
+    ADDRESS_IN_USE,
+    MAC_IN_USE,
+    PAIR_TWICE,
+    Refused,
+    is_gone,
+    is_in_doubt,
+)
 from networker.drivers.neutron.patience import time_is_up
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable, NetworkException
@@ -196,8 +203,38 @@ class Ports:
         :param revision: only if this is its ``revision_number``, else refuse with 412
         """
         body = {"port": changes}
-        port: Json = self.api.put(f"/ports/{port_id}", body, revision)["port"]
-        return port
+        for left in reversed(range(_TRIES)):
+            try:
+                port: Json = self.api.put(f"/ports/{port_id}", body, revision)["port"]
+            except Refused as refused:
+                if not self._was_overtaken(port_id, changes, refused):
+                    raise
+                if revision is not None:
+                    text = f"port {port_id} was changed by another call: {refused}"
+                    raise Refused(orig_msg=text, orig_code=412) from refused
+                if not left:
+                    raise
+            else:
+                return port
+        raise AssertionError("the last try returns or raises")
+
+    def _was_overtaken(self, port_id: str, changes: Json, refused: Refused) -> bool:
+        """Tell whether a change was refused because another gave the port the same.
+
+        Of two changes of a port whose revision Neutron has compared, the second writes what
+        it has not seen that the first one wrote. It is refused as if it named something
+        twice, or something of another port's, and nothing of it is done.
+        """
+        if refused.kind == PAIR_TWICE:
+            pairs = changes.get("allowed_address_pairs") or []
+            named = {(one.get("mac_address"), one["ip_address"]) for one in pairs}
+            return bool(pairs) and len(named) == len(pairs)
+        if refused.kind not in ADDRESS_IN_USE:
+            return False
+        port = self.find(port_id)
+        held = port["fixed_ips"] if port else []
+        words = (refused.orig_msg or "").split()
+        return any(one["ip_address"] in words for one in held)
 
     def change(self, port: Json, changes: Json, *, last: bool = False) -> Json | None:
         """Change a port as it was seen; None if it has been changed meanwhile.

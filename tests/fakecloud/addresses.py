@@ -24,7 +24,7 @@ def allocate(state: State, port: Json, wanted: list[Json] | None) -> None:
     for subnet in _slaac(state, port):
         address = derived(subnet, port["mac_address"])
         if address in taken(state, subnet):
-            raise _in_use(address, subnet)
+            raise in_use(address, subnet["id"])
         _hold(port, subnet, address)
 
 
@@ -46,7 +46,7 @@ def _choose(state: State, port: Json, wanted: list[Json] | None) -> None:
             continue
         _refuse_chosen(port, subnet, one["ip_address"])
         if one["ip_address"] in taken(state, subnet):
-            raise _in_use(one["ip_address"], subnet)
+            raise in_use(one["ip_address"], subnet["id"])
         _hold(port, subnet, one["ip_address"])
 
 
@@ -74,8 +74,9 @@ def _refuse_chosen(port: Json, subnet: Json, address: str) -> None:
         raise neutron_fault(400, "AllocationOnAutoAddressSubnet", text)
 
 
-def _in_use(address: str, subnet: Json) -> Exception:
-    text = f"IP address {address} already allocated in subnet {subnet['id']}"
+def in_use(address: str, subnet_id: str) -> Exception:
+    """Return the refusal of an address that is allocated."""
+    text = f"IP address {address} already allocated in subnet {subnet_id}"
     return neutron_fault(409, "IpAddressAlreadyAllocated", text)
 
 

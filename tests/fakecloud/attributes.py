@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakecloud.state import Json, bad_request, neutron_fault
+from tests.fakecloud.state import Fault, Json, bad_request, neutron_fault
 
 _MAC = re.compile(r"[0-9a-f]{2}([-:][0-9a-f]{2}){5}", re.IGNORECASE)
 _VNIC_TYPES = {
@@ -177,6 +177,13 @@ def _groups(name: str, value: Any) -> list[str]:
     return [_uuid(name, one) for one in value]
 
 
+def pair_twice(mac_address: str | None, ip_address: str) -> Fault:
+    """Return the refusal of an address pair that is there already."""
+    text = "Request contains duplicate address pair: mac_address {} ip_address {}."
+    text = text.format(mac_address, ip_address)
+    return neutron_fault(400, "DuplicateAddressPairInRequest", text)
+
+
 def _pairs(name: str, value: Any) -> list[Json]:
     if not isinstance(value, list):
         raise bad_request("Allowed address pairs must be a list.")
@@ -187,9 +194,7 @@ def _pairs(name: str, value: Any) -> list[Json]:
             raise neutron_fault(400, "AllowedAddressPairsMissingIP", text)
         key = pair.get("mac_address"), pair["ip_address"]
         if key in seen:
-            text = "Request contains duplicate address pair: mac_address {} "
-            text = (text + "ip_address {}.").format(*key)
-            raise neutron_fault(400, "DuplicateAddressPairInRequest", text)
+            raise pair_twice(*key)
         seen.add(key)
         refuse_unknown(pair, {"mac_address", "ip_address"})
         if not _is_address(pair["ip_address"].partition("/")[0]):

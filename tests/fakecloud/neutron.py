@@ -76,9 +76,20 @@ class Neutron:
         """
         self._desk(request).look(request, self._split(request.path)[1])
 
-    def act(self, request: Request) -> Answer:
-        """Do the second half of a request."""
-        return self._desk(request).act(request, self._split(request.path)[1])
+    def begin(self, request: Request) -> ports.Rows:
+        """Begin the transaction of the second half, which does not see what comes later.
+
+        :returns: what it inserts, so that it makes a difference when it began
+        """
+        return self._desk(request).begin(request, self._split(request.path)[1])
+
+    def act(self, request: Request, inserted: ports.Rows = frozenset()) -> Answer:
+        """Do the second half of a request.
+
+        :param inserted: what :meth:`begin` returned
+        """
+        desk, (_, item) = self._desk(request), self._split(request.path)
+        return desk.act(request, item, inserted)
 
     def _desk(self, request: Request) -> _Desk:
         caller = self._state.authenticate(request)
@@ -130,7 +141,15 @@ class _Desk:
             held = self._ports if self._kind == "ports" else self._groups
             check_revision(held.get(item), revision)
 
-    def act(self, request: Request, item: str) -> Answer:
+    def begin(self, request: Request, item: str) -> ports.Rows:
+        if self._kind != "ports" or request.method != "PUT":
+            return frozenset()
+        body = attributes.require(request.body, self._single)
+        return self._ports.rows_to_insert(item, body)
+
+    def act(self, request: Request, item: str, inserted: ports.Rows) -> Answer:
+        if inserted:
+            self._ports.check_rows(item, inserted)
         if self._kind == "security-groups" and request.method == "DELETE":
             self._groups.remove(item)
             return Answer(204)

@@ -100,6 +100,11 @@ def show(port: Json) -> Json:
     return shown
 
 
+#: What of a port a change deletes and inserts: the MAC and the IP address of each address
+#: pair, and without a MAC address its own addresses.
+Rows = frozenset[tuple[str, str]]
+
+
 class Ports:
     """The operations on ports.
 
@@ -182,6 +187,35 @@ class Ports:
         _revise(port, _changes(before, port) or int(bool(anew)))
         return port
 
+    def rows(self, port_id: str) -> Rows:
+        """Return what of a port has rows of its own, which a change deletes and inserts."""
+        port = self._state.ports.get(port_id, {})
+        return _rows(port.get("allowed_address_pairs", ()), port.get("fixed_ips", ()))
+
+    def rows_to_insert(self, port_id: str, body: Json) -> Rows:
+        """Return what a change inserts that is not there."""
+        wanted, port = attributes.port_to_change(body), self._state.ports.get(port_id)
+        if port is None:
+            return frozenset()
+        places = [one for one in wanted.get("fixed_ips", ()) if "ip_address" in one]
+        return _rows(_pairs(port, wanted), places) - self.rows(port_id)
+
+    def check_rows(self, port_id: str, wanted: Rows) -> None:
+        """Refuse to insert what another change has inserted since this one began.
+
+        MySQL's transactions do not see what others have written since they began, and
+        cannot write it, either: Neutron reports that of address pairs. Of addresses it
+        begins such a transaction again; in PostgreSQL, they are seen and refused.
+
+        :param wanted: what is to be inserted that was not there at the beginning
+        """
+        for mac, address in sorted(wanted & self.rows(port_id)):
+            if mac:
+                raise attributes.pair_twice(mac, address)
+            held = self.get(port_id)["fixed_ips"]
+            place = next(one for one in held if one["ip_address"] == address)
+            raise addresses.in_use(address, place["subnet_id"])
+
     def _check(self, port: Json, wanted: Json) -> None:
         """Refuse what does not depend on a port's revision."""
         if wanted.get("mac_address", port["mac_address"]) != port["mac_address"]:
@@ -251,6 +285,11 @@ class Ports:
 def _pairs(port: Json, wanted: Json) -> list[Json]:
     pairs: list[Json] = wanted.get("allowed_address_pairs", [])
     return [{"mac_address": port["mac_address"], **pair} for pair in pairs]
+
+
+def _rows(pairs: Sequence[Json], places: Sequence[Json]) -> Rows:
+    own = {("", place["ip_address"]) for place in places}
+    return frozenset(own | {(one["mac_address"], one["ip_address"]) for one in pairs})
 
 
 def _changes(before: Json, after: Json) -> int:

@@ -126,7 +126,7 @@ class Wire(requests.adapters.BaseAdapter):
         if fault.kind == "killed":
             raise Killed
         if fault.kind == "status":
-            return _response(request, _refusal(fault.status))
+            return response(request, _refusal(fault.status))
         if fault.kind == "late":
             due = fault.requests and len(self.sent) + fault.requests
             self._late.append((due, request))
@@ -165,7 +165,7 @@ class Wire(requests.adapters.BaseAdapter):
                 root=f"{self._cloud.url}/{service}",
             )
         )
-        return _response(request, answer)
+        return response(request, answer)
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -181,7 +181,8 @@ def _refusal(status: int) -> Answer:
     return Answer(status, {"NeutronError": error}, headers)
 
 
-def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+def response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+    """Return an answer as the driver's HTTP client has it."""
     content = b""
     if answer.body is not None:
         html = isinstance(answer.body, str)

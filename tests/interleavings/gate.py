@@ -18,6 +18,7 @@ from networker.context import Context
 from tests.fakecloud.keystone import Keystone
 from tests.fakecloud.neutron import Neutron
 from tests.fakecloud.nova import Nova
+from tests.fakecloud.ports import Rows
 from tests.fakecloud.state import (
     SERVICE,
     Answer,
@@ -29,6 +30,7 @@ from tests.fakecloud.state import (
     copied,
 )
 from tests.interleavings import footprints
+from tests.interleavings.footprints import Footprint
 from tests.interleavings.scheduler import Actor, Errand, Run, Step
 from tests.interleavings.schedules import LASTING
 
@@ -111,9 +113,18 @@ class Cloud:
         ]
         return users, self.state.groups.get(item, {}).get("revision_number")
 
-    def act(self, request: Request) -> Answer:
+    def begin(self, request: Request) -> Rows:
+        """Begin the second half; what it is refused for, it is refused for in the end."""
+        if request.service != "network":
+            return frozenset()
+        try:
+            return self.neutron.begin(request)
+        except Fault:
+            return frozenset()
+
+    def act(self, request: Request, inserted: Rows = frozenset()) -> Answer:
         """Do the second half of a request."""
-        return _caught(lambda: self.neutron.act(request))
+        return _caught(lambda: self.neutron.act(request, inserted))
 
 
 def _caught(carry_out: Callable[[], Answer]) -> Answer:
@@ -188,8 +199,8 @@ class Caller:
         rules = self._cloud.state.rules
         group_of = {key: rule["security_group_id"] for key, rule in rules.items()}
         footprint = footprints.of_request(request, group_of)
-        halves = _has_halves(request)
-        seen = footprints.of_looking(request) if halves else footprint
+        looks = _looks_first(request)
+        seen = footprints.of_looking(request) if looks else footprint
         event = self._gate(request, Step(seen, self._events(request)))
         if event and event[0].isdigit():
             return self._refuse(request, event)
@@ -198,7 +209,7 @@ class Caller:
             raise keystoneauth1.exceptions.ConnectFailure("reset")
         if event in ("late", "later"):
             return self._later(request, footprint, patience)
-        answer = self._carry_out(request, footprint, halves=halves)
+        answer = self._carry_out(request, footprint, looks=looks)
         return self._answered(request, answer, event, patience)
 
     def _events(self, request: Request) -> Sequence[str]:
@@ -219,25 +230,33 @@ class Caller:
         return event or again
 
     def _carry_out(
-        self, request: Request, footprint: footprints.Footprint, *, halves: bool
+        self, request: Request, footprint: Footprint, *, looks: bool
     ) -> Answer:
         unique = _unique(request)
         for errand in self._run.errands:
             # Neutron answers what makes the same once more when it is done with the first.
             if unique and errand.same == unique and not errand.over:
                 self._run.end(errand)
-        if not halves:
-            return self._cloud.answer(request)
-        refusal = self._cloud.look(request)
-        if refusal:
-            return refusal
-        self._tell(request, "looked, and goes on")
         before = self._cloud.use_of(request)
-        acting = footprints.of_acting(request, footprint)
-        self._run.gate(self._actor, Step(acting, self._menu["half"]))
+        if looks:
+            refusal = self._cloud.look(request)
+            if refusal:
+                return refusal
+            self._wait(request, footprint, "looked, and goes on")
+        inserted = self._cloud.begin(request)
+        if inserted:
+            self._wait(request, footprint, "began, and goes on")
         if before != self._cloud.use_of(request):
             self._run.gaps.append(f"{request.path} was taken into use")
-        return self._cloud.act(request)
+        if not (looks or inserted):
+            return self._cloud.answer(request)
+        return self._cloud.act(request, inserted)
+
+    def _wait(self, request: Request, footprint: Footprint, told: str) -> None:
+        """Let others come before the rest of a request."""
+        self._tell(request, told)
+        acting = footprints.of_acting(request, footprint)
+        self._run.gate(self._actor, Step(acting, self._menu["half"]))
 
     def _refuse(self, request: Request, status: str) -> Response:
         self._tell(request, f"{status}, on purpose")
@@ -257,7 +276,7 @@ class Caller:
         return Response(answer)
 
     def _later(
-        self, request: Request, footprint: footprints.Footprint, patience: float
+        self, request: Request, footprint: Footprint, patience: float
     ) -> Response:
         """Let a request be done when nobody waits for it any more."""
         clock = self._run.clock
@@ -399,7 +418,8 @@ def _unique(request: Request) -> object:
     return [{k: v for k, v in one.items() if k != "description"} for one in made]
 
 
-def _has_halves(request: Request) -> bool:
+def _looks_first(request: Request) -> bool:
+    """Tell whether a request is compared with what there is before it is begun."""
     if request.service != "network":
         return False
     deletion = request.method == "DELETE"

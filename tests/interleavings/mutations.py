@@ -135,6 +135,14 @@ def undo_without_a_look() -> contextlib.AbstractContextManager[Any]:
     return mock.patch.object(ports.Ports, "delete_unmarked", delete)
 
 
+def pairs_refused_twice_for_good() -> contextlib.AbstractContextManager[Any]:
+    """An address pair that another copy gave a port at the same time is an error.
+
+    Mended by "Take a pair that is there already for another call's".
+    """
+    return mock.patch.object(ports.Ports, "_was_overtaken", lambda *_: False)
+
+
 #: Around which steps one call is interrupted by another one.
 _STEPS = range(6, 21)
 
@@ -175,4 +183,5 @@ FOUND: tuple[Found, ...] = (
     Found(makers_leave_no_trace, "plug_vip_users_port x 2", "A{n}>B"),
     Found(ports_seen_before_the_mark, "plug_vip_no_amphora x 2", "-0>B B3>A A{n}>B"),
     Found(undo_without_a_look, "plug_vip x 2", "A{n}>B"),
+    Found(pairs_refused_twice_for_good, "plug_vip_reused_port x 2", "A{n}>B"),
 )

@@ -18,8 +18,9 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.models import VIP, FixedIP, Subnet
 from tests.contract.world import new_id
+from tests.fakecloud import addresses, attributes
 from tests.faults.bench import benches
-from tests.faults.wire import Fault, Wire
+from tests.faults.wire import Fault, Wire, response
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -44,6 +45,25 @@ class Careless(Wire):
         if "If-Match" in request.headers and self.pending:
             del request.headers["If-Match"]
             self.pending = False
+        return super().send(request, *args, **kwargs)
+
+
+class Overtaken(Wire):
+    """Lets a change be made twice at the same time, of which the second is refused.
+
+    :param changed: an attribute that the change names
+    :param refusal: what the second one is answered with
+    """
+
+    changed = ""
+    refusal: Any = None
+
+    def send(self, request, *args, **kwargs):
+        if request.method == "PUT" and self.changed in str(request.body):
+            refusal, self.refusal = self.refusal, None
+            if refusal:
+                self._carried(request)
+                return response(request, refusal.answer)
         return super().send(request, *args, **kwargs)
 
 
@@ -91,6 +111,52 @@ def test_an_address_that_another_call_gives_stays(bench, second):
     driver.plug_fixed_ip(port.id, other, "10.39.0.202")
     held = {ip.ip_address for ip in bench.world.port(port.id).fixed_ips}
     assert {"10.39.0.201", "10.39.0.202"} < held
+
+
+@pytest.fixture
+def overtaken(bench):
+    """A driver, and the wire on which another copy of what it does is faster."""
+    driver, _ = bench.another()
+    return driver, Overtaken.of(driver, bench.cloud)
+
+
+def test_an_address_pair_that_another_copy_gives_is_no_error(bench, overtaken):
+    """Neutron answers the second of two changes as if it named the pair twice."""
+    lb = bench.world.load_balancer(amphorae=1)
+    vip, (driver, wire) = bench.allocated(lb), overtaken
+    bench.driver.plug_network(lb.amphorae[0].compute_id, vip.network_id)
+    wire.changed = "allowed_address_pairs"
+    wire.refusal = attributes.pair_twice("02:6e:77:00:00:01", vip.ip_address)
+    (plugged,) = driver.plug_vip(lb, vip)
+    assert wire.refusal is None
+    assert bench.world.port(plugged.vrrp_port_id).allowed_addresses == [vip.ip_address]
+
+
+def test_an_address_that_another_copy_gives_is_no_error(bench, overtaken):
+    """A database that shows what others write refuses the address as taken."""
+    network, (driver, wire) = bench.world.member_network_ids[0], overtaken
+    first, other = bench.world.member_subnet_ids
+    port = bench.driver.create_port(network, "users", [FixedIP(subnet_id=first)])
+    wire.changed = "10.39.0.201"
+    wire.refusal = addresses.in_use("10.39.0.201", other)
+    driver.plug_fixed_ip(port.id, other, "10.39.0.201")
+    assert wire.refusal is None
+    held = [ip.ip_address for ip in bench.world.port(port.id).fixed_ips]
+    assert held.count("10.39.0.201") == 1
+
+
+def test_an_address_of_another_port_is_an_error(bench, overtaken):
+    """What is refused since somebody else has it stays refused."""
+    network, (driver, wire) = bench.world.member_network_ids[0], overtaken
+    first, other = bench.world.member_subnet_ids
+    taken = FixedIP(subnet_id=other, ip_address="10.39.0.201")
+    bench.driver.create_port(network, "others", [taken])
+    port = bench.driver.create_port(network, "users", [FixedIP(subnet_id=first)])
+    with pytest.raises(exceptions.AddressInUse, match=r"10\.39\.0\.201"):
+        driver.plug_fixed_ip(port.id, other, "10.39.0.201")
+    assert [line for line in wire.sent if line[0] == "PUT"] == [
+        ("PUT", f"/network/v2.0/ports/{port.id}")
+    ]
 
 
 def plug_vip(driver, lb, vip):
