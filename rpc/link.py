@@ -26,6 +26,7 @@ import msgspec
 from oslo_messaging._drivers import common
 
 from networker.rpc.calls import Nearness
+from networker.rpc.confirms import Confirms
 from networker.rpc.connection import Connection
 from networker.rpc.oneline import Seldom, shown
 from networker.rpc.queues import MADE, Replies
@@ -99,9 +100,6 @@ class Link:
         #: Those that are not sent: who takes one out of it decides about it.
         self._unsent: dict[str, Sending] = {}
         self._held: list[Sending] = []
-        self._sure: Any = None
-        self._order = itertools.count(1)
-        self._unconfirmed: dict[int, Sending] = {}
         self._proven = self._pulsed = self._refused = 0.0
         self._pulse = 0
         self._suspect: Sending | None = None
@@ -110,6 +108,7 @@ class Link:
             driver.conf, driver._url, common.PURPOSE_LISTEN, retry=None
         )
         self.supervision = self._connection.supervision
+        self._confirms = Confirms(self._connection, self._settled, self._returned)
         self._connection.renewed = self._renewed
         self._connection.lost = self._lost
         self._connection.looks = lambda: bool(self._sendings)
@@ -217,18 +216,12 @@ class Link:
         if sending.replies != self._name:
             before, now = map(_reply_to, (sending.replies, self._name))
             sending.body = sending.body.replace(before, now)
-        channel, durable = None, sending.topic != self._connection.calls
-        if durable:
+        where = sending.topic, sending.body
+        if sending.topic == self._connection.calls:
+            self._connection.post(*where, durable=False, mandatory=True)
+        else:
             # RabbitMQ sends it to a quorum queue's next leader only if it is to confirm it.
-            self._unconfirmed[next(self._order)] = sending
-            channel = self._sure
-        self._connection.post(
-            sending.topic,
-            sending.body,
-            durable=durable,
-            mandatory=True,
-            channel=channel,
-        )
+            self._confirms.post(sending, *where, durable=True)
         if time.monotonic() - self._refused < _CAREFUL:
             self._suspect, self._proven = sending, 0.0
 
@@ -270,13 +263,7 @@ class Link:
 
     def _renewed(self, channel: Any) -> None:
         """Be told what becomes of requests that are sent from now on."""
-        self._sure = channel.connection.channel()
-        self._sure.confirm_select()
-        self._sure.events["basic_ack"].add(self._acknowledged)
-        self._sure.events["basic_nack"].add(self._nacked)
-        for each in (channel, self._sure):
-            each.events["basic_return"] = {self._returned}
-        self._order, self._unconfirmed = itertools.count(1), {}
+        self._confirms.renew(channel)
         self._pulse, self._proven = 0, 0.0
         self._flush()
 
@@ -317,21 +304,13 @@ class Link:
             sending.results.put(result)
         return sending is not None
 
-    def _acknowledged(self, number: int, multiple: bool) -> None:
+    def _settled(self, sending: Sending, taken: bool) -> None:
+        if not taken:
+            sending.results.put(Ending.NACKED)
+            return
         self._proven = time.monotonic()
-        self._confirmed(number, Ending.CONFIRMED, multiple=multiple)
-
-    def _nacked(self, number: int, multiple: bool) -> None:
-        self._confirmed(number, Ending.NACKED, multiple=multiple)
-
-    def _confirmed(self, number: int, result: Ending, *, multiple: bool) -> None:
-        numbers = [number]
-        if multiple:
-            numbers = [other for other in self._unconfirmed if other <= number]
-        for other in numbers:
-            sending = self._unconfirmed.pop(other, None)
-            if sending and (sending.confirmed or result is Ending.NACKED):
-                sending.results.put(result)
+        if sending.confirmed:
+            sending.results.put(Ending.CONFIRMED)
 
     def _returned(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:
         found = msgspec.json.decode(message.body, type=dict[str, Any])

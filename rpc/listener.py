@@ -25,6 +25,7 @@ from oslo_messaging.rpc import server as rpc_server
 from networker import exceptions
 from networker.rpc import aside, intake
 from networker.rpc.calls import Calls
+from networker.rpc.confirms import Confirms
 from networker.rpc.connection import Connection
 from networker.rpc.dispatcher import refusal
 
@@ -179,14 +180,12 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         self.calls = self._connection.calls
         self.most: int = driver.conf.networker.max_message_size
         self._message_operations_handler = _Operations("Listener", self._connection)
-        #: Requests whose answer the broker has not confirmed, by its number.
-        self._unconfirmed: dict[int, Any] = {}
-        self._sent = itertools.count(1)
+        #: Of requests whose answer is posted.
+        self._confirms = Confirms(self._connection, _settled, self._returned)
         self._dropped = itertools.count(1)
         #: The subscription to the queue for calls in memory, if there is one.
         self.place: Calls | None = None
-        self._sure: Any = None
-        self._connection.renewed = self._renewed
+        self._connection.renewed = self._confirms.renew
         self._connection.looks = lambda: True
 
     def __call__(self, message: dict[str, Any]) -> None:
@@ -221,16 +220,6 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
             functools.partial(aside.put_aside, self._connection, topic, message, why)
         )
 
-    def _renewed(self, channel: Any) -> None:
-        """Be told what becomes of what is posted from now on."""
-        self._unconfirmed, self._sent = {}, itertools.count(1)
-        self._sure = channel.connection.channel()
-        self._sure.confirm_select()
-        self._sure.events["basic_ack"].add(self._confirmed)
-        self._sure.events["basic_nack"].add(self._refused)
-        for each in (channel, self._sure):
-            each.events["basic_return"] = {self._returned}
-
     def exchange(self, request: Any, queue: str, body: bytes, *, durable: bool) -> None:
         """Put a message on a queue, and let the broker forget a request.
 
@@ -242,8 +231,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
             request.ack()
         else:
             # Nodes of a cluster could keep the second and lose the first.
-            self._post(queue, body, durable=durable, channel=self._sure)
-            self._unconfirmed[next(self._sent)] = request
+            self._confirms.post(request, queue, body, durable=durable)
 
     def _is_near(self, request: Any) -> bool:
         """Tell whether what loses a message also ends the connection of its caller."""
@@ -254,13 +242,9 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
             and (self.driver.anywhere or self.place.is_here)
         )
 
-    def _post(
-        self, queue: str, body: bytes, *, durable: bool, channel: Any = None
-    ) -> None:
-        """Put a message on a queue, on the channel that consumes or another one."""
-        self._connection.post(
-            queue, body, durable=durable, mandatory=True, channel=channel
-        )
+    def _post(self, queue: str, body: bytes, *, durable: bool) -> None:
+        """Put a message on a queue, on the channel that consumes."""
+        self._connection.post(queue, body, durable=durable, mandatory=True)
 
     def _returned(self, _error: Any, _exchange: str, queue: str, message: Any) -> None:
         """Post again what there was no queue for, which may be about to be made again."""
@@ -282,21 +266,6 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
             queue,
             next(self._dropped),
         )
-
-    def _confirmed(self, number: int, multiple: bool) -> None:
-        for request in self._of(number, multiple=multiple):
-            request.ack()
-
-    def _refused(self, number: int, multiple: bool) -> None:
-        for request in self._of(number, multiple=multiple):
-            request.requeue()
-
-    def _of(self, number: int, *, multiple: bool) -> list[Any]:
-        numbers = [number]
-        if multiple:
-            numbers = [other for other in self._unconfirmed if other <= number]
-        found = [self._unconfirmed.pop(other, None) for other in numbers]
-        return [request for request in found if request is not None]
 
     def consumes_on(self, channel: Any) -> bool:
         """Tell whether a channel is the one that is consumed from."""
@@ -362,3 +331,11 @@ class Server(rpc_server.RPCServer):  # type: ignore[misc]
         request.ctxt["lease"] = request.is_ours
         super()._process_incoming(incoming)
         return request.finish()
+
+
+def _settled(request: Any, taken: bool) -> None:
+    """Let the broker forget a request whose answer it has, or else give it away again."""
+    if taken:
+        request.ack()
+    else:
+        request.requeue()
