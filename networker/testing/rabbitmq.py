@@ -14,9 +14,11 @@ a pattern.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -31,6 +33,24 @@ _ROOT = "NETWORKER_RABBITMQ_ROOT"
 _MORE = "RABBITMQ_CONFIG_FILES"
 _HOME = pathlib.PurePosixPath("/usr/lib/rabbitmq")
 _HOST = "127.0.0.1"
+#: What of a queue is the same in every release of RabbitMQ.
+_COLUMNS = {
+    "name",
+    "durable",
+    "consumers",
+    "messages",
+    "messages_ready",
+    "messages_unacknowledged",
+}
+_LIST_QUEUES = """
+case rabbit_amqqueue:info_all(<<"/">>, [{columns}]) of
+    [] -> <<>>;
+    Rows ->
+        Text = fun ({{resource, _, _, Name}}) -> Name; (Value) -> io_lib:print(Value) end,
+        Line = fun (Row) -> [lists:join("\\t", [Text(V) || {{_, V}} <- Row]), "\\n"] end,
+        unicode:characters_to_binary(["{header}\\n" | lists:map(Line, Rows)])
+end
+"""
 _FILES = {
     "conf.env": "",
     "enabled_plugins": "[].",
@@ -184,7 +204,14 @@ class Node:
                 os.killpg(self._server.pid, how)
 
     def control(self, *arguments: str) -> str:
-        """Run ``rabbitmqctl`` on it and return what it prints."""
+        """Run ``rabbitmqctl`` on it and return what it prints.
+
+        What is asked most often is asked of the node directly, since each rabbitmqctl
+        starts an Erlang machine of its own, which takes more than a second of a processor.
+        """
+        expression = _expression(arguments)
+        if expression:
+            return self._evaluate(expression)
         done = subprocess.run(
             _command(_HOME / "bin/rabbitmqctl", "-q", *arguments),
             env=self._environment(),
@@ -194,6 +221,25 @@ class Node:
             timeout=60,
         )
         return done.stdout
+
+    def _evaluate(self, expression: str) -> str:
+        """Return the text that an Erlang expression has as its value on the node."""
+        cookie = (self._home / ".erlang.cookie").read_text()
+        done = subprocess.run(
+            _command("erl_call", "-sname", self.name, "-c", cookie, "-e"),
+            # As letters and digits only, so that nothing of it is escaped.
+            input=f"binary_to_list(base64:encode({expression})).\n",
+            env=self._environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        answer = re.fullmatch(r'\{ok, (?:"([^"]*)"|\[\])\}', done.stdout)
+        if not answer:
+            said = done.stdout + done.stderr
+            raise subprocess.CalledProcessError(done.returncode, expression, said)
+        return base64.b64decode(answer[1] or "").decode()
 
     def close(self) -> None:
         """End the broker and its name server, and remove its directory."""
@@ -250,6 +296,21 @@ class Node:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": loopback,
             "RABBITMQ_CTL_ERL_ARGS": loopback,
         }
+
+
+def _expression(arguments: Sequence[str]) -> str | None:
+    """Return the Erlang expression for the text that rabbitmqctl would print.
+
+    :returns: None for what only rabbitmqctl does
+    """
+    match arguments:
+        case ["eval", expression]:
+            value = expression.strip().removesuffix(".")
+            return f'unicode:characters_to_binary(io_lib:format("~tp~n",[{value}]))'
+        case ["list_queues", *columns] if columns and set(columns) <= _COLUMNS:
+            names = ",".join(columns)
+            return _LIST_QUEUES.format(columns=names, header=r"\t".join(columns))
+    return None
 
 
 def _name_server(port: int) -> subprocess.Popen[bytes]:
