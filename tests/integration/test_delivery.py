@@ -24,16 +24,14 @@ from networker.rpc.transport import open_transport
 from networker.testing import processes
 from tests.functional.test_bus import echo
 from tests.integration.test_worker import eventually
-from tests.rabbitmq import strict
+from tests.rabbitmq import QUORUM, strict
 from tests.trees import workers_of
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
 #: Options of oslo.messaging's own driver; its defaults need what RabbitMQ 4 can refuse.
-STOCK: dict[str, dict[str, object]] = {
-    "quorum": {"rabbit_quorum_queue": True, "rabbit_transient_quorum_queue": True}
-}
-if not strict():
-    STOCK["defaults"] = {}
+STOCK: dict[str, dict[str, object]] = {"quorum": {**QUORUM}, "defaults": {}}
+if strict():
+    del STOCK["defaults"]
 
 
 def unacknowledged(broker, topic):

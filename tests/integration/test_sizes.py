@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from networker import exceptions, rpc
 from networker.models import VIP, LoadBalancer, Network
 from networker.testing import kit
 from tests.functional.test_bus import echo
+from tests.rabbitmq import STOCK_OPTIONS
 
 MOST = 2**18
 WAYS = ["memory", "transient", "durable", "at-most-once"]
@@ -45,6 +47,8 @@ def conf(request, broker_of_that_size, tmp_path) -> cfg.ConfigOpts:
     if request.param == "at-most-once":
         conf.set_override("delivery", "at-most-once", "networker")
         conf.set_override("exchange", f"x-{uuid.uuid4()}", "networker")
+        query = urllib.parse.urlencode(STOCK_OPTIONS)
+        conf.set_override("transport_url", f"{broker_of_that_size.url}?{query}")
     elif request.param != "memory":
         conf.set_override("calls", request.param, "networker")
     return conf

@@ -140,7 +140,7 @@ def pairs_refused_twice_for_good() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Take a pair that is there already for another call's".
     """
-    return mock.patch.object(ports.Ports, "_was_overtaken", lambda *_: False)
+    return mock.patch.object(ports.Ports, "_was_overtaken", return_value=False)
 
 
 #: Around which steps one call is interrupted by another one.
