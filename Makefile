@@ -11,12 +11,14 @@ OCTAVIA := $(VENV)/octavia
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
+.PHONY: help demo test test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
 	@echo "make demo        a load balancer's life on a sandbox network, in a minute"
-	@echo "make test        everything that needs only this machine"
+	@echo "make test        what needs only this machine, in a few minutes"
+	@echo "make test-long   what takes minutes: every fault at every request, every order of"
+	@echo "                 requests, a broker that fails in every way, clusters"
 	@echo "make test-cloud  the contract suite on the cloud that OS_CLOUD names"
 	@echo "make interleavings  every order of requests, under a scheduler; TIME=seconds, PAIR=name,"
 	@echo "                 SCHEDULE='...' to play one again and be told what happens in it"
@@ -64,8 +66,11 @@ rabbitmq:
 
 test: $(VENV)/.develop rabbitmq
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n 4 --dist loadfile -m "not cloud" \
+	$(PYTEST) -n 4 --dist loadfile -m "not cloud and not long" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-long: $(VENV)/.develop rabbitmq
+	$(PYTEST) -n 4 --dist loadfile -m "long and not cloud"
 
 test-cloud: $(VENV)/.develop rabbitmq
 	@test -n "$(OS_CLOUD)" || { echo "set OS_CLOUD to a cloud of clouds.yaml" >&2; exit 2; }

@@ -18,7 +18,9 @@ class _Channel(Generic[Subject]):
     """A channel, and what was posted on it and is not settled."""
 
     channel: Any
-    numbers: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(1))
+    numbers: Iterator[int] = dataclasses.field(
+        default_factory=lambda: itertools.count(1)
+    )
     waiting: dict[int, Subject] = dataclasses.field(default_factory=dict)
 
 

@@ -20,6 +20,25 @@ from networker.context import current
 from networker.testing import rabbitmq
 
 
+#: What takes minutes: every fault at every request, a broker that fails in every way,
+#: clusters. `make test-long` runs it.
+LONG = (
+    "faults/test_adoption.py",
+    "faults/test_crash_points.py",
+    "faults/test_rollback_matrix.py",
+    "faults/test_twins.py",
+    "integration/test_bench.py",
+    "integration/test_chaos.py",
+    "integration/test_cluster.py",
+    "integration/test_config_check.py",
+    "integration/test_junk.py",
+    "integration/test_outcomes.py",
+    "integration/test_policies.py",
+    "integration/test_quiet.py",
+    "integration/test_topology.py",
+)
+
+
 @pytest.fixture(autouse=True)
 def nobodys_thread() -> Iterator[None]:
     """Let each test begin without a current context, and leave none to the next."""
@@ -59,9 +78,13 @@ def broker() -> Iterator[rabbitmq.Node]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Excuse the sockets that py-amqp leaves open when it loses its broker."""
+    """Mark the long tests; excuse the sockets that py-amqp leaves when it loses its broker."""
     here = pathlib.Path(__file__).parent
     for item in items:
+        if item.path.is_relative_to(here):
+            path = item.path.relative_to(here)
+            if any(path.is_relative_to(one) for one in LONG):
+                item.add_marker(pytest.mark.long)
         if item.path.parent in (here / "integration", here / "chaos"):
             ignored = "ignore:unclosed <socket:ResourceWarning"
             item.add_marker(pytest.mark.filterwarnings(ignored))

@@ -52,6 +52,7 @@ def test_every_schedule_ends_well(place, name):
         pytest.fail(f"{one.rule}: {one.wrong}\n{again}\n{story(stage, one)}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one", mutations.FOUND, ids=lambda one: one.mutation.__name__)
 def test_a_fault_is_found(place, one):
     """A fault that was mended is found when it is made again, told, and played again."""
