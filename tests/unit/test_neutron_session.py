@@ -101,7 +101,7 @@ def test_http_where_tls_is_spoken_and_the_reverse(driver, cloud, tmp_path):
     with TlsFront(Authority(tmp_path).pair("cloud")) as front:
         url = f"http://127.0.0.1:{front.port}/v3"
         with pytest.raises(Misconfigured, match=r"wants TLS.*auth_url = http"):
-            driver(auth_url=url).check()
+            driver(auth_url=url, request_timeout=3).check()
 
 
 def test_a_cloud_that_is_away(driver):
