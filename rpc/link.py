@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A caller's connection to RabbitMQ: requests go out on it, and answers come in.
 
-Calls are not confirmed by the broker: the answer does that. What was on the way when the
-connection, or the queue that it waited in, was lost is sent again by the caller, as the
-same operation, which has its effects once. Casts are confirmed.
+Calls do not wait for the broker to confirm them: the answer does that. What was on the way
+when the connection, or the queue that it waited in, was lost is sent again by the caller,
+as the same operation, which has its effects once. Casts end when they are confirmed.
 
 A broker in alarm does not say so before it gets a message, which it then neither takes nor
 refuses. So where nothing has come back for a while, a message to ourselves goes first, and
@@ -216,12 +216,10 @@ class Link:
         if sending.replies != self._name:
             before, now = map(_reply_to, (sending.replies, self._name))
             sending.body = sending.body.replace(before, now)
-        where = sending.topic, sending.body
-        if sending.topic == self._connection.calls:
-            self._connection.post(*where, durable=False, mandatory=True)
-        else:
-            # RabbitMQ sends it to a quorum queue's next leader only if it is to confirm it.
-            self._confirms.post(sending, *where, durable=True)
+        # RabbitMQ says that it takes no message, or sends it to a quorum queue's next
+        # leader, only where it is to confirm it.
+        durable = sending.topic != self._connection.calls
+        self._confirms.post(sending, sending.topic, sending.body, durable=durable)
         if time.monotonic() - self._refused < _CAREFUL:
             self._suspect, self._proven = sending, 0.0
 

@@ -19,7 +19,6 @@ from networker import cli
 from networker.context import current
 from networker.testing import rabbitmq
 
-
 #: What takes minutes: every fault at every request, a broker that fails in every way,
 #: clusters. `make test-long` runs it.
 LONG = (
@@ -78,7 +77,7 @@ def broker() -> Iterator[rabbitmq.Node]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the long tests; excuse the sockets that py-amqp leaves when it loses its broker."""
+    """Mark what takes long; excuse sockets that py-amqp leaves when it loses its broker."""
     here = pathlib.Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):

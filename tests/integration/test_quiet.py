@@ -407,3 +407,25 @@ def test_a_queue_that_takes_no_more(broker, tmp_path, mode):
         )
         takes(site.client.cast.get_port, NOWHERE)
         site.serves(60)
+
+
+@pytest.mark.parametrize("mode", OURS)
+def test_a_queue_for_calls_that_takes_no_more(broker, tmp_path, mode):
+    """A call that the broker nacks is sent again while there is time, or is refused."""
+    policy = f"p{uuid.uuid4().hex}"
+    with (
+        site_of(broker, tmp_path, mode, latency=1, workers=1, threads=1) as site,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        limits = json.dumps({"max-length": 1, "overflow": "reject-publish"})
+        pattern = f"^{site.calls_queue}$"
+        broker.control("set_policy", policy, pattern, limits, "--apply-to", "queues")
+        call = site.client.with_options(timeout=40).get_port
+        calls = [pool.submit(call, NOWHERE) for _ in range(8)]
+        errors = [done.exception(60) for done in calls]
+        broker.control("clear_policy", policy)
+        answered = [e for e in errors if isinstance(e, exceptions.PortNotFound)]
+        refused = [e for e in errors if isinstance(e, exceptions.BusUnavailable)]
+        assert answered
+        assert len(answered) + len(refused) == len(errors)
+        assert all("did not take the request" in str(error) for error in refused)
