@@ -18,11 +18,12 @@ from collections.abc import Callable, Collection, Sequence
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import undoing
 from networker.drivers.neutron import marks, translate
-from networker.drivers.neutron.adjusting import Adjusted
+from networker.drivers.neutron.adjusting import Adjusted, in_doubt
 from networker.drivers.neutron.cloud import Cloud
-from networker.drivers.neutron.errors import Refused
-from networker.drivers.neutron.ports import is_alone, is_ours
+from networker.drivers.neutron.errors import Refused, is_in_doubt
+from networker.drivers.neutron.ports import is_alone, is_marked
 from networker.drivers.neutron.translate import Json
+from networker.exceptions import NetworkException
 from networker.models import same_address
 
 #: How often addresses are changed when others change them at the same time.
@@ -103,7 +104,7 @@ def _relied(cloud: Cloud, port: Json, change: Change) -> Json | None:
 
     :returns: None if it did so just before
     """
-    if not (is_ours(port) and marks.is_recent(port)):
+    if not (is_marked(port) and marks.is_recent(port)):
         return port
     marked = cloud.ports.mark(port["id"])
     if marked is None:
@@ -117,14 +118,20 @@ def _exchange(
 ) -> Json | None:
     """Change the addresses of a port; None if somebody else is changing it, too."""
     marked: Json | None = port
-    if is_ours(port):
+    if is_marked(port):
         marked = _alone(cloud, port, {"description": marks.new()})
     if marked is None:
         return None
-    # First, since a request whose answer is lost may have been done.
-    before = {"fixed_ips": port["fixed_ips"]}
-    on_failure(cloud.adjusting.put_back, Adjusted(marked, False, before))
-    return _alone(cloud, marked, {"fixed_ips": wanted})
+    before, change = {"fixed_ips": port["fixed_ips"]}, {"fixed_ips": wanted}
+    try:
+        after = _alone(cloud, marked, change)
+    except NetworkException as error:
+        if is_in_doubt(error):
+            on_failure(cloud.adjusting.put_back, in_doubt(marked, change, before))
+        raise
+    if after:
+        on_failure(cloud.adjusting.put_back, Adjusted(after, False, before))
+    return after
 
 
 def _alone(cloud: Cloud, port: Json, change: Json) -> Json | None:

@@ -184,6 +184,8 @@ class Api:
             answer: Result = retrying(_once, send, patience)
         except Later as later:
             text = f"{what}: {later}"
+            if patience.in_doubt:
+                later = Later(str(later), later.code)
             raise CloudUnavailable(orig_msg=text, orig_code=later.code) from later
         return answer
 

@@ -132,7 +132,7 @@ class Compute:
 
     def detach(self, port: Json) -> bool:
         """Begin to detach a port from its server, and tell whether to wait for it."""
-        if not port["device_id"]:
+        if not _is_held(port):
             return False
         return self.api.delete(
             f"/servers/{port['device_id']}/os-interface/{port['id']}"
@@ -174,8 +174,18 @@ class Compute:
 
     def _attached(self, port_ids: Collection[str]) -> set[str]:
         """Return which of some ports have a server."""
-        found = self.ports.list(id=sorted(port_ids), fields=["id", "device_id"])
-        return {port["id"] for port in found if port["device_id"]}
+        fields = ["id", "device_id", "device_owner"]
+        found = self.ports.list(id=sorted(port_ids), fields=fields)
+        return {port["id"] for port in found if _is_held(port)}
+
+
+def _is_held(port: Json) -> bool:
+    """Tell whether a server has a port, or is getting it.
+
+    Nova takes the owner from a port that it detaches, together with the server. Where only
+    the server is named, somebody else has written that, and Nova would never take it away.
+    """
+    return bool(port["device_id"] and port["device_owner"])
 
 
 def _no_server(compute_id: str, refused: Refused) -> AmphoraNotFound:

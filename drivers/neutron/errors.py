@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from networker import exceptions
+from networker.drivers.neutron.patience import Unsent
 from networker.exceptions import NetworkException
 
 #: Neutron's types of a 409 that says that another port has the MAC address.
@@ -63,7 +64,8 @@ def is_in_doubt(error: NetworkException) -> bool:
     """Tell whether a request that failed may have been carried out all the same."""
     if isinstance(error, Refused):
         return error.orig_code is None or not 300 <= error.orig_code < 500
-    return isinstance(error, exceptions.CloudUnavailable)
+    unsent = isinstance(error.__cause__, Unsent)
+    return isinstance(error, exceptions.CloudUnavailable) and not unsent
 
 
 @contextlib.contextmanager

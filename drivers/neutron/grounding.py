@@ -37,6 +37,8 @@ LOG = log.getLogger(__name__)
 
 #: How often a group is tried to be taken back that others change at the same time.
 _TRIES = 5
+#: What is changed of the VIP's port, once.
+OF_VIP = ("security_groups", "description")
 #: What Neutron numbers a resource that was never changed.
 _FIRST = 1
 
@@ -61,6 +63,10 @@ class Ground:
     plugged: Sequence[Json]
     #: Rules that this call gave the group that it made.
     filled: set[Fields] = dataclasses.field(default_factory=set)
+    #: The VIP's port as it was each time before this call changed it.
+    before: list[Json] = dataclasses.field(default_factory=list)
+    #: Marks of other calls that were seen on the group that this call made.
+    others: set[str] = dataclasses.field(default_factory=set)
 
 
 def look(cloud: Cloud, owner: str) -> Step:
@@ -108,7 +114,9 @@ class Grounding:
         if group is None:
             group = self.cloud.groups.create(owner)
         self.relied.add(group["id"])
-        if not made and _may_be_taken_back(group, [port, *plugged]):
+        # A change of a user's port leaves no trace of its own.
+        found = not made and (not is_ours(port) and marks.is_recent(group))
+        if found or (not made and _may_be_taken_back(group, [port, *plugged])):
             group, shared = self.cloud.groups.mark(group), True
         return Ground(vip, port, group, made=made, shared=shared, plugged=plugged)
 
@@ -169,9 +177,9 @@ class Grounding:
         wanted = rules.wanted(self.load_balancer, ground.vip)
         todo = plan(group, wanted)
         filled = ground.filled <= known(group["security_group_rules"]).keys()
-        own = marks.same(group, ground.group) and (
-            port is None or not is_ours(port) or marks.same(port, group)
-        )
+        written = {ground.group["description"], *self.relied}
+        own = group["description"] in written and not ground.others
+        own = own and (port is None or _is_as_left(ground, group, port))
         # Calls that could not agree mark their groups themselves.
         lost = port is None and group["description"] in self.relied
         surplus = [rule for rule in todo.surplus if not came_with(group, rule)]
@@ -199,6 +207,17 @@ def _may_have_one(port: Json, vip: VIP) -> bool:
     others = set(port["security_groups"]) - set(vip.sg_ids)
     changed = port["revision_number"] > _FIRST and marks.is_recent(port)
     return bool(others) and changed
+
+
+def _is_as_left(ground: Ground, group: Json, port: Json) -> bool:
+    """Tell whether the VIP's port has this call's change, and nobody else's.
+
+    The answer may be lost that tells it, and the mark of another call overwritten.
+    """
+    if not is_ours(port):
+        return marks.same(group, ground.group)
+    before = [ground.port, *ground.before][-1]
+    return marks.same(port, group) and is_alone(before, OF_VIP, port)
 
 
 def _may_be_taken_back(group: Json, ports: Sequence[Json]) -> bool:

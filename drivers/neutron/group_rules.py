@@ -57,6 +57,28 @@ class Change:
     kept: bool = False
 
 
+@dataclasses.dataclass
+class _Taken:
+    """What was taken back of a change, and what tells that another call relies on it.
+
+    :param removed: rules that were added, and removed again
+    :param restored: rules that were removed, and added again
+    """
+
+    change: Change
+    removed: set[Fields] = dataclasses.field(default_factory=set)
+    restored: set[Fields] = dataclasses.field(default_factory=set)
+
+    def has_others(self, group: Json) -> bool:
+        """Tell whether another call has added or removed rules of a group meanwhile."""
+        held = group["security_group_rules"]
+        there = {rule["id"] for rule in held} | self.change.confirmed
+        if any(rule["id"] not in there for rule in self.change.removed):
+            return True
+        now = known(r for r in held if not _is_marked(r, self.change)).keys()
+        return bool(self.removed & now or self.restored - now)
+
+
 @dataclasses.dataclass(frozen=True)
 class GroupRules:
     """The rules of the project's security groups.
@@ -156,29 +178,33 @@ class GroupRules:
 
     def undo(self, change: Change) -> None:
         """Take a change back unless another call has come to rely on it."""
+        taken = _Taken(change)
 
         def take_back() -> None:
             held = self._rules(change.group["id"])
-            there = {rule["id"] for rule in held} | change.confirmed
-            if any(rule["id"] not in there for rule in change.removed):
-                LOG.warning("another call has removed rules, too: they stay removed")
+            if taken.has_others({"security_group_rules": held}):
+                LOG.warning("another call has changed rules, too: they stay")
                 return
             lost = known(change.removed).keys() - known(held).keys()
             if lost:
                 again = Change(change.group, set(), marks.new())
                 undo("remove rules", self._add, again, lost)
+                taken.restored |= again.added
             own = [rule for rule in held if _is_marked(rule, change)]
             for number, rule in enumerate(own):
                 # Of many, the first are long gone when another call looks for the last.
-                if number and not self.groups.is_left_alone(change.group):
+                if number and not self.groups.is_left_alone(
+                    change.group, taken.has_others
+                ):
                     return
+                taken.removed |= known([rule]).keys()
                 undo("add rules", self._remove, change, rule)
 
         def redo() -> None:
             self.change(self.groups.get(change.group["id"]), change.wanted)
 
         if not change.kept:
-            self.groups.take_back(change.group, take_back, redo)
+            self.groups.take_back(change.group, take_back, redo, taken.has_others)
 
     def _rules(self, group_id: str) -> Sequence[Json]:
         held: Sequence[Json] = self.groups.get(group_id)["security_group_rules"]

@@ -63,6 +63,4 @@ class Interfaces:
                 "failover_preparation: amphora.lb_network_ip must not be empty",
                 method="failover_preparation",
             )
-        release(
-            self.cloud, compute_id, translate.canonical(amphora.lb_network_ip), found
-        )
+        release(self.cloud, amphora, found)

@@ -58,6 +58,8 @@ class Patience(tenacity.stop.stop_base):
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._end: float | None = None
+        #: Whether a try before the last one may have got through.
+        self.in_doubt = False
 
     def left(self) -> float:
         """Return the seconds that are left for a try that begins now."""
@@ -68,7 +70,10 @@ class Patience(tenacity.stop.stop_base):
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         """Tell whether to stop: the next try would begin too late."""
-        return self.left() <= retry_state.upcoming_sleep
+        stop = self.left() <= retry_state.upcoming_sleep
+        failed = retry_state.outcome and retry_state.outcome.exception()
+        self.in_doubt = self.in_doubt or not (stop or isinstance(failed, Unsent))
+        return stop
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.2, max=8)

@@ -181,13 +181,14 @@ class Ports:
             port = None
         return Claimed(port, made=False) if port else None
 
-    def mark(self, port_id: str) -> Json | None:
+    def mark(self, port_id: str, mark: str = "") -> Json | None:
         """Rely on a port of the driver's that another call may have made just now.
 
+        :param mark: a new one if it is empty
         :returns: the port as it is then, None if it is gone
         """
         try:
-            return self.update(port_id, {"description": marks.new()})
+            return self.update(port_id, {"description": mark or marks.new()})
         except Refused as refused:
             if not is_gone(refused):
                 raise
@@ -301,16 +302,32 @@ def is_ours(port: Json) -> bool:
     return str(port["name"]).startswith(naming.OURS)
 
 
+def is_marked(port: Json) -> bool:
+    """Tell whether calls see each other by marks in a port's description.
+
+    Those of other ports are users' words.
+    """
+    return is_ours(port) or bool(marks.origin(port))
+
+
+def counted(changed: Collection[str]) -> int:
+    """Return by how much Neutron raises a port's revision number at most.
+
+    It counts a change of the description, and one of everything else together.
+
+    :param changed: the attributes that are changed at once
+    """
+    return ("description" in changed) + bool(set(changed) - {"description"})
+
+
 def is_alone(port: Json, changed: Collection[str], after: Json) -> bool:
     """Tell whether nobody else has changed a port since it was seen.
-
-    Neutron counts each attribute that is changed.
 
     :param port: as it was seen
     :param changed: the attributes that were changed
     :param after: the answer to that
     """
-    return bool(after["revision_number"] <= port["revision_number"] + len(changed))
+    return bool(after["revision_number"] <= port["revision_number"] + counted(changed))
 
 
 def difference(port: Json, wanted: dict[str, Any]) -> Json:

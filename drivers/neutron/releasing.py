@@ -3,14 +3,19 @@
 
 Another copy of this call may come when some ports are released already, and sees only the
 others. So this one, when it takes ports back, first marks those that it did not release:
-the other copy, which changes ports only as it saw them, then looks again.
+the other copy, which changes ports only as it saw them, then looks again. What prevents
+the release can prevent the mark. So the other copy looks once more when it is done, and
+this one when it has given ports back; whoever is later sees the other. A copy that has
+nothing to release marks what it finds released just now.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from networker.drivers import naming
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import step, undo, undoing
 from networker.drivers.neutron import marks, translate
@@ -19,27 +24,38 @@ from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import is_ours
 from networker.drivers.neutron.translate import Json
 from networker.exceptions import CloudUnavailable
+from networker.models import Amphora
 
 #: How often ports are released when others change them at the same time.
 _TRIES = 10
+#: How ports are named after the server or the amphora that they are made for.
+_NAMES = (naming.member_port, naming.vrrp_port)
 
 
-def release(
-    cloud: Cloud, compute_id: str, management: str, found: Sequence[Json]
-) -> None:
-    """Release the ports of a server.
+def release(cloud: Cloud, amphora: Amphora, found: Sequence[Json]) -> None:
+    """Release the ports of a server, but for the one on the management network.
 
-    :param management: the address whose port it keeps
     :param found: all its ports
     """
+    compute_id = amphora.compute_id or ""
+    management = translate.canonical(amphora.lb_network_ip or "")
     releasing = _Releasing(cloud, compute_id, marks.new())
+    alone = None
     with undoing("failover_preparation") as on_failure:
         for left in reversed(range(_TRIES)):
             ports = [port for port in found if not translate.holds(port, management)]
-            on_failure(releasing.take_back, ports)
-            if releasing.run(ports, last=not left):
+            if ports:
+                on_failure(releasing.take_back, ports)
+                alone = releasing.run(ports, last=not left) and alone is not False
+            elif alone or not releasing.rely([compute_id, amphora.id or ""]):
                 break
-            found = cloud.ports.list(device_id=compute_id)
+            try:
+                found = cloud.ports.list(device_id=compute_id)
+            except (Refused, CloudUnavailable):
+                # All are released: to see that others gave some back is not needed.
+                if not alone:
+                    raise
+                break
         require_time()
 
 
@@ -55,7 +71,10 @@ class _Releasing:
     mark: str
 
     def run(self, ports: Sequence[Json], *, last: bool) -> bool:
-        """Release ports, and tell whether nobody else changed them meanwhile."""
+        """Release ports, and tell whether nobody else changed them meanwhile.
+
+        :param last: whether that is an error
+        """
         steps = [
             step(
                 self._release,
@@ -66,8 +85,6 @@ class _Releasing:
             )
             for port in ports
         ]
-        if not steps:
-            return True
         done = self.cloud.flows.run("failover_preparation", steps)
         return all(done[port["id"]] for port in ports)
 
@@ -78,24 +95,52 @@ class _Releasing:
         changes = {"device_id": "", **names, **marking}
         return self.cloud.ports.change(port, changes, last=last) is not None
 
+    def rely(self, owners: Sequence[str]) -> bool:
+        """Keep another call from taking back what it has released just now.
+
+        :param owners: ids of whom the names of ports tell
+        :returns: whether it has taken a port back already
+        """
+        names = [name(one) for one in owners if one for name in _NAMES]
+        found = self.cloud.ports.list(name=names)
+        left = [port for port in found if not port["device_id"]]
+        others = [port for port in left if port["description"] != self.mark]
+        recent = [port for port in others if marks.is_recent(port)]
+        marked = [self.cloud.ports.mark(port["id"]) for port in recent]
+        return any(port and port["device_id"] == self.compute_id for port in marked)
+
     def take_back(self, ports: Sequence[Json]) -> None:
         """Give ports back to the server unless another call has released some."""
         held = {port["id"]: port for port in ports}
-        now = self.cloud.ports.list(id=list(held)) if held else []
+        now = self.cloud.ports.list(id=list(held))
         released = [port for port in now if not port["device_id"]]
-        if not all(self._is_mine(port) for port in released):
+        rest = [port for port in now if port not in released]
+        if not all(self._is_mine(port, held[port["id"]]) for port in released):
             return
-        if released and all(self._warn(p) for p in now if p not in released):
-            for port in released:
-                undo(
-                    f"release port {port['id']}",
-                    self._give_back,
-                    port,
-                    held[port["id"]],
-                )
+        if not all(map(self._warn, rest)):
+            return
+        given: list[Json] = []
+        for port in released:
+            self._undo(port, self._give_back, port, held[port["id"]], given)
+        if not given:
+            return
+        alone = all(_times_changed(one, held[one["id"]]) == 2 for one in given)
+        found = self.cloud.ports.list(id=[port["id"] for port in [*rest, *given]])
+        if not (alone and all(port["device_id"] for port in found)):
+            # Another call has released some meanwhile, or relies on it.
+            for port in found:
+                if port["device_id"]:
+                    self._undo(port, self._release, port, False)
 
-    def _is_mine(self, port: Json) -> bool:
-        return not is_ours(port) or port["description"] == self.mark
+    def _undo(self, port: Json, function: Callable[..., object], *args: Any) -> None:
+        undo(f"release port {port['id']}", function, *args)
+
+    def _is_mine(self, port: Json, before: Json) -> bool:
+        """Tell whether this call has released a port, and no other one."""
+        own = not is_ours(port) or port["description"] == self.mark
+        # Nova leaves a port that it has detached without an owner.
+        held = port["device_owner"] == before["device_owner"]
+        return own and held and _times_changed(port, before) == 1
 
     def _warn(self, port: Json) -> bool:
         """Mark a port for others to see, and tell whether it was as it had been seen."""
@@ -109,7 +154,18 @@ class _Releasing:
             return error.orig_code != 412
         return True
 
-    def _give_back(self, port: Json, before: Json) -> None:
+    def _give_back(self, port: Json, before: Json, given: list[Json]) -> None:
+        """Give a port back to the server, and add it to those that were."""
         names = ("device_id", "dns_name", "description")
         changes = {name: before[name] for name in names if name in before}
-        self.cloud.ports.change(port, changes)
+        after = self.cloud.ports.change(port, changes)
+        if after:
+            given.append(after)
+
+
+def _times_changed(port: Json, before: Json) -> int:
+    """Return how often a port was released or given back.
+
+    Neutron counts what is changed of it together with its server as one change.
+    """
+    return int(port["revision_number"] - before["revision_number"])

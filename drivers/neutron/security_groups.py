@@ -120,19 +120,24 @@ class SecurityGroups:
                 time.sleep(self.api.conf.neutron.poll_interval if late else 0)
         return None
 
-    def mark(self, group: Json) -> Json:
+    def mark(self, group: Json, mark: str = "") -> Json:
         """Rely on a group, or on what has it, that another call may have made just now.
 
+        :param mark: a new one if it is empty
         :returns: the group with its rules as it is then
         :raises Refused: it is gone
         """
-        body = {"security_group": {"description": marks.another(group)}}
+        body = {"security_group": {"description": mark or marks.another(group)}}
         answer = self.api.put(f"/security-groups/{group['id']}", body)
         marked: Json = answer["security_group"]
         return marked
 
     def take_back(
-        self, group: Json, undo: Callable[[], object], redo: Callable[[], object]
+        self,
+        group: Json,
+        undo: Callable[[], object],
+        redo: Callable[[], object],
+        others: Callable[[Json], bool] = lambda _: False,
     ) -> None:
         """Undo something unless another call has come to rely on it.
 
@@ -141,24 +146,31 @@ class SecurityGroups:
 
         :param group: as this call saw or marked it last
         :param redo: do again what `undo` undid
+        :param others: tells of a group whether another call has left a trace in its rules
         """
-        if self.is_left_alone(group):
+        if self.is_left_alone(group, others):
             undo()
-            if not self.is_left_alone(group):
+            if not self.is_left_alone(group, others):
                 redo()
         else:
             LOG.warning(
                 "security group %s is another call's too, and stays", group["id"]
             )
 
-    def is_left_alone(self, group: Json) -> bool:
-        """Tell whether a group has the mark with which this call saw it last."""
+    def is_left_alone(
+        self, group: Json, others: Callable[[Json], bool] = lambda _: False
+    ) -> bool:
+        """Tell whether a group has the mark with which this call saw it last.
+
+        :param others: tells of it whether another call has left another trace
+        """
         try:
-            return marks.same(self.get(group["id"]), group)
+            now = self.get(group["id"])
         except Refused as refused:
             if not is_gone(refused):
                 raise
             return False
+        return marks.same(now, group) and not others(now)
 
     def get(self, group_id: str) -> Json:
         """Return a group with its rules."""

@@ -33,8 +33,6 @@ from networker.models import LoadBalancer
 
 #: How often ports are changed when others change them at the same time.
 _TRIES = 10
-#: What is changed of the VIP's port.
-_OF_VIP = ("security_groups", "description")
 
 
 @dataclasses.dataclass
@@ -46,6 +44,8 @@ class Settled:
     :param after: the changed ports
     :param shared: whether another call did a part of it, so that it is not to be undone
     :param overwrote: whether this call took the VIP's port from another one
+    :param left: ids of the groups that it took the VIP's port from, into which the port was
+        put since it was seen first
     """
 
     group: Json
@@ -53,6 +53,7 @@ class Settled:
     after: dict[str, Json] = dataclasses.field(default_factory=dict)
     shared: bool = False
     overwrote: bool = False
+    left: set[str] = dataclasses.field(default_factory=set)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +93,11 @@ class Settlement:
     def tidy(
         self, ground: Ground, settled: Settled, claims: Sequence[Claimed] = ()
     ) -> None:
-        """Delete groups that have lost, those of calls that failed meanwhile included."""
+        """Delete groups that have lost, also those of calls that have ended meanwhile."""
         found = [one.port for one in claims if not one.made]
         ours = [port for port in found if port["name"].startswith(naming.VRRP)]
         held = {group_id for port in ours for group_id in port["security_groups"]}
+        held |= settled.left
         kept = {ground.group["id"], settled.group["id"], *ground.vip.sg_ids}
         lost = {ground.group["id"]} - {settled.group["id"]} if ground.made else set()
         if held - kept:
@@ -134,7 +136,7 @@ class Settlement:
                 lending.note(self.cloud, owner, settled.group, port, change)
                 _remember(ground, settled, port, change)
                 after = self.cloud.ports.change(port, change, last=last)
-                if not _is_alone(ground, settled, port, after):
+                if not _is_alone(ground, settled, port, change, after):
                     # At once, since the next port may fail.
                     alone, settled.shared = False, True
             elif port["id"] in settled.after:
@@ -186,7 +188,7 @@ class Settlement:
             group = ground.group
         if group["id"] == ground.group["id"] and not marking:
             return ground.group
-        return self._filled(ground, self._marked(group))
+        return self._filled(ground, self._marked(ground, group))
 
     def _agreed(self, ground: Ground, port: Json, overwrote: bool) -> Json:
         """Return the group on which calls at once agree where there is no amphora.
@@ -199,15 +201,20 @@ class Settlement:
         if not (overwrote and ground.made):
             others = [g for g in others if g["id"] in translate.groups(port)]
         if others:
-            return self._filled(ground, self._marked(others[0]))
+            return self._filled(ground, self._marked(ground, others[0]))
         # Its rules are being changed in another step.
-        return self._marked(ground.group)
+        return self._marked(ground, ground.group)
 
-    def _marked(self, group: Json) -> Json:
-        self.relied.add(group["id"])
-        marked = self.cloud.groups.mark(group)
-        self.relied.add(marked["description"])
-        return marked
+    def _marked(self, ground: Ground, group: Json) -> Json:
+        mark = marks.another(group)
+        if ground.made and group["id"] == ground.group["id"]:
+            # This mark takes the place of another call's.
+            found = self.cloud.groups.find(self.load_balancer.id or "")
+            held = {one["description"] for one in found if one["id"] == group["id"]}
+            ground.others.update(held - {group["description"], *self.relied})
+        # First, since the answer can be lost.
+        self.relied.update({group["id"], mark})
+        return self.cloud.groups.mark(group, mark)
 
     def _filled(self, ground: Ground, group: Json) -> Json:
         wanted = rules.wanted(self.load_balancer, ground.vip)
@@ -243,15 +250,37 @@ def _remember(
     """
     port_id = port["id"]
     settled.after[port_id] = {**port, **change}
+    if port_id == ground.port["id"]:
+        settled.left |= {*translate.groups(port)} - {*translate.groups(ground.port)}
+        ground.before.append(port)
     if ground.made and port_id == ground.port["id"]:
         # It is taken back together with the group.
         return
     changed = difference(port, {k: v for k, v in change.items() if k != "description"})
-    held = settled.before.get(port_id, {})
-    settled.before[port_id] = {name: port[name] for name in changed} | held
+    before = {name: port[name] for name in changed}
+    if port_id == ground.port["id"] and "security_groups" in before:
+        before["security_groups"] = _kept(settled.group, port)
+    settled.before[port_id] = before | settled.before.get(port_id, {})
 
 
-def _is_alone(ground: Ground, settled: Settled, port: Json, after: Json | None) -> bool:
+def _kept(group: Json, port: Json) -> list[str]:
+    """Return the groups that the VIP's port has when its change was taken back.
+
+    A user's port bears no mark. A call that put it into the group, too, and changed nothing
+    any more by that, has left no trace: the one that made the group does so just then.
+    """
+    held = translate.groups(port)
+    stays = not is_ours(port) and marks.is_recent(group) and group["id"] not in held
+    return [group["id"], *held] if stays else held
+
+
+def _is_alone(
+    ground: Ground,
+    settled: Settled,
+    port: Json,
+    change: Mapping[str, object],
+    after: Json | None,
+) -> bool:
     """Keep what a port is now, and tell whether nobody else has changed it.
 
     :param after: the answer; None if somebody else was faster
@@ -259,8 +288,10 @@ def _is_alone(ground: Ground, settled: Settled, port: Json, after: Json | None) 
     planned, settled.after[port["id"]] = settled.after[port["id"]], after or port
     if after is None:
         return False
+    alone = is_alone(port, difference(port, {n: planned[n] for n in change}), after)
     if port["id"] == ground.port["id"]:
-        changes = difference(port, {name: planned[name] for name in _OF_VIP})
-        settled.overwrote = not is_alone(port, changes, after)
-        return not settled.overwrote
-    return True
+        settled.overwrote = not alone
+    elif not alone:
+        # The mark in the answer is another call's.
+        settled.before.pop(port["id"], None)
+    return alone

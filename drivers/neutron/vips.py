@@ -12,7 +12,7 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.deadline import require_time
 from networker.drivers.flow import step, undoing
-from networker.drivers.neutron import each, lending, others, translate
+from networker.drivers.neutron import each, lending, marks, others, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
 from networker.drivers.neutron.ports import Claimed, is_attached
@@ -22,6 +22,8 @@ from networker.models import VIP, AdditionalVIP, LoadBalancer
 
 #: What a step is called that looks for the ports in a load balancer's groups.
 _USERS = "ports in the group"
+#: What Neutron numbers a port that was never changed.
+_AS_MADE = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Vips:
         port = self._given(vip) if vip.port_id else None
         if port is not None:
             others.refuse(self.cloud, port, owner)
+            port = self._relied(port, owner)
         if (
             port
             and match(vip, translate.port(port)) is None
@@ -53,6 +56,15 @@ class Vips:
             text = f"Port {vip.port_id} could not be found."
             raise Refused(orig_msg=text, orig_code=404, kind="PortNotFound")
         return port
+
+    def _relied(self, port: Json, owner: str) -> Json | None:
+        """Keep another call that has moved a VIP's port just now from moving it back."""
+        if not _is_vip_of(port, owner) or port["revision_number"] == _AS_MADE:
+            return port
+        if not marks.is_recent(port):
+            return port
+        # The mark tells as before with which group the port goes.
+        return self.cloud.ports.mark(port["id"], marks.another(port))
 
     def _replaced(self, port: Json, load_balancer: LoadBalancer, vip: VIP) -> VIP:
         """Reserve the wanted addresses instead of those that a port has."""
@@ -72,12 +84,16 @@ class Vips:
     def _moved(
         self, port: Json, wanted: Sequence[Json], load_balancer: LoadBalancer, vip: VIP
     ) -> VIP:
-        update, held = self.cloud.ports.update, {"fixed_ips": port["fixed_ips"]}
+        adjusting = self.cloud.adjusting
+
+        def change(now: Json) -> Json:
+            fits = match(vip, translate.port(now)) is not None
+            return {} if fits else {"fixed_ips": wanted}
+
         with undoing("allocate_vip") as on_failure:
-            # First, since a request whose answer is lost may have been done.
-            on_failure(update, port["id"], held)
-            moved = update(port["id"], {"fixed_ips": wanted})
-            described = translate.vip(vip, moved, load_balancer.id or "")
+            moved = adjusting.adjust(Claimed(port, made=False), change)
+            on_failure(adjusting.put_back, moved)
+            described = translate.vip(vip, moved.port, load_balancer.id or "")
             require_time()
         return described
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from tests.fakecloud.attributes import boolean
@@ -26,6 +26,27 @@ _UNFILTERED = {
     "security_group_rules",
     "subnets",
 }
+
+
+#: By what lists are filtered most; resources have it as the API shows it.
+PLAIN = {
+    "ports": ("id", "name", "network_id", "device_id", "project_id"),
+    "security-groups": ("id", "name", "project_id"),
+}
+
+
+def prefilter(request: Request, plain: Collection[str]) -> Callable[[Json], bool]:
+    """Return what tells, before a resource is shown, that a list is not to have it.
+
+    It spares most of the work where a list is filtered by nothing else.
+
+    :param plain: attributes that all resources have as the API shows them
+    """
+    filters = {k: v for k, v in request.query.items() if k not in CONTROLS}
+    if not filters.keys() <= set(plain):
+        return lambda _: True
+    tests = {key: _values(key, texts) for key, texts in filters.items()}
+    return lambda one: all(_fits(one, key, known) for key, known in tests.items())
 
 
 def answer(

@@ -157,7 +157,7 @@ class _Desk:
         return self.answer(dataclasses.replace(request, headers=headers), item)
 
     def _resources(self) -> list[Json]:
-        """Return everything of this kind, as the API shows it to whom may see it."""
+        """Return everything of this kind, not yet as the API shows it."""
         state = self._state
         found: dict[str, Callable[[], list[Json]]] = {
             "networks": lambda: list(state.networks.values()),
@@ -165,10 +165,8 @@ class _Desk:
                 availability.show(state, one) for one in state.networks.values()
             ],
             "subnets": lambda: list(state.subnets.values()),
-            "ports": lambda: [ports.show(port) for port in state.ports.values()],
-            "security-groups": lambda: [
-                self._groups.show(group) for group in self._groups.mine()
-            ],
+            "ports": lambda: list(state.ports.values()),
+            "security-groups": self._groups.mine,
             "security-group-rules": lambda: list(state.rules.values()),
             "extensions": lambda: [
                 extensions.show(alias)
@@ -179,11 +177,16 @@ class _Desk:
         }
         return found[self._kind]()
 
-    def _seen(self) -> list[Json]:
+    def _seen(self, wanted: Callable[[Json], bool] = lambda _: True) -> list[Json]:
+        """Return what the caller may see, as the API shows it.
+
+        :param wanted: tells of a resource whether it is looked for
+        """
         return [
-            self._shown(one)
+            self._made(one)
             for one in self._resources()
-            if visibility.sees(self._state, self._caller, self._kind, one)
+            if wanted(one)
+            and visibility.sees(self._state, self._caller, self._kind, one)
         ]
 
     def _shown(self, resource: Json) -> Json:
@@ -191,17 +194,19 @@ class _Desk:
         return {name: seen[name] for name in seen if name not in self._unknown}
 
     def _list(self, request: Request, _: str) -> Answer:
-        seen = self._seen()
-        names = {name for one in seen for name in one} | {"tags"}
+        plain = listing.PLAIN.get(self._kind, ())
+        seen = self._seen(listing.prefilter(request, plain))
+        names = {name for one in seen for name in one} | {"tags", *plain}
         return Answer(
             200, listing.answer(request, self._plural, seen, names, self._state.most)
         )
 
     def _get(self, request: Request, item: str) -> Answer:
         key = _KEYS.get(self._kind, "id")
-        seen = next((one for one in self._seen() if one[key] == item), None)
-        if seen is None:
+        found = self._seen(lambda one: bool(one[key] == item))
+        if not found:
             raise self._missing(item)
+        (seen,) = found
         return Answer(200, {self._single: listing.select(request, seen)})
 
     def _missing(self, item: str) -> Exception:
@@ -284,10 +289,10 @@ class _Desk:
         """Refuse members of other projects; the service may change what it sees."""
         if self._caller == SERVICE:
             return
-        found = next((one for one in self._seen() if one.get("id") == item), None)
-        if found is None:
+        found = self._seen(lambda one: bool(one.get("id") == item))
+        if not found:
             raise self._missing(item)
-        if found["project_id"] != self._caller:
+        if found[0]["project_id"] != self._caller:
             raise forbidden(f"rule:{verb}_{self._single}")
 
     def _made(self, resource: Json) -> Json:

@@ -42,6 +42,8 @@ _BOUND: Json = {
     },
 }
 
+#: What of a port has rows of its own.
+_ROWS = {"fixed_ips", "security_groups", "allowed_address_pairs", "qos_policy_id"}
 #: A port of which nothing is asked.
 _NEW: Json = {
     "name": "",
@@ -181,10 +183,7 @@ class Ports:
         check_revision(port, revision)
         before = copied(port)
         self._change(port, wanted)
-        # Neutron writes address pairs and a policy anew even if they are the same, and
-        # counts the groups apart.
-        anew = wanted.get("allowed_address_pairs") or wanted.get("qos_policy_id")
-        _revise(port, _changes(before, port) or int(bool(anew)))
+        _revise(port, _changes(before, port, wanted))
         return port
 
     def rows(self, port_id: str) -> Rows:
@@ -292,9 +291,19 @@ def _rows(pairs: Sequence[Json], places: Sequence[Json]) -> Rows:
     return frozenset(own | {(one["mac_address"], one["ip_address"]) for one in pairs})
 
 
-def _changes(before: Json, after: Json) -> int:
+def _changes(before: Json, after: Json, wanted: Json) -> int:
+    """Return how often Neutron raises a port's revision number for a change.
+
+    It counts what is in the port's own row, or else the description and the rows that
+    belong to the port. Address pairs and a policy are written anew even if they are the
+    same.
+    """
     changed = {name for name in after if after[name] != before.get(name)}
-    return ("security_groups" in changed) + bool(changed - {"security_groups"})
+    anew = {"allowed_address_pairs", "qos_policy_id"}
+    rows = changed & _ROWS | {name for name in anew if wanted.get(name)}
+    if changed - _ROWS - {"description"}:
+        return 1
+    return ("description" in changed) + bool(rows)
 
 
 def _revise(port: Json, times: int = 1) -> None:

@@ -48,12 +48,11 @@ class Bounds:
     events: int = 1
     random: int = 0
 
-    def allow(self, schedule: Schedule) -> bool:
-        """Tell whether a schedule is to be tried."""
-        if schedule.events:
-            inside = schedule.switches <= self.with_event
-            return inside and schedule.events <= self.events
-        return schedule.switches <= self.switches
+    def allow(self, switches: int, events: int) -> bool:
+        """Tell whether a schedule with that many differences is to be tried."""
+        if events:
+            return switches <= self.with_event and events <= self.events
+        return switches <= self.switches
 
 
 @dataclasses.dataclass
@@ -152,10 +151,12 @@ def explore(
         mine = bool(schedule.words) or share.number == 0
         if (not played.run.pruned or played.wrong) and mine:
             report.count(played)
-        more = [schedule.then(*one) for one in played.run.alternatives]
+        more = played.run.alternatives
         if not schedule.words:
             more = [m for n, m in enumerate(more) if n % share.of == share.number]
-        waiting.extend(one for one in more if bounds.allow(one))
+        for word, place, switches, events in more:
+            if bounds.allow(schedule.switches + switches, schedule.events + events):
+                waiting.append(schedule.then(word, place, switches, events))
     for played in _at_random(stage, bounds, share, now):
         report.count(played)
     return report

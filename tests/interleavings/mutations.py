@@ -10,7 +10,15 @@ from typing import Any
 from unittest import mock
 
 from networker.drivers.flow import step
-from networker.drivers.neutron import nics, ports, rule_plans, translate
+from networker.drivers.neutron import (
+    addressing,
+    nics,
+    ports,
+    releasing,
+    rule_plans,
+    settling,
+    translate,
+)
 from networker.drivers.neutron.adding_rules import Adding
 from networker.drivers.neutron.adjusting import Adjusted, Adjusting
 from networker.drivers.neutron.settling import Settled, Settlement
@@ -115,9 +123,9 @@ def ports_seen_before_the_mark() -> Iterator[None]:
         seen[id(self)] = fresh(self, held)
         return seen[id(self)]
 
-    def mark(self: Settlement, group: Any) -> Any:
+    def mark(self: Settlement, ground: Any, group: Any) -> Any:
         after.add(id(self))
-        return marked(self, group)
+        return marked(self, ground, group)
 
     with (
         mock.patch.object(Settlement, "_fresh", look),
@@ -141,6 +149,66 @@ def pairs_refused_twice_for_good() -> contextlib.AbstractContextManager[Any]:
     Mended by "Take a pair that is there already for another call's".
     """
     return mock.patch.object(ports.Ports, "_was_overtaken", return_value=False)
+
+
+def lost_groups_stay() -> contextlib.AbstractContextManager[Any]:
+    """A group from which the VIP's port was taken stays, unused.
+
+    Mended by "Leave nothing behind of a call that another one overtook".
+    """
+    tidy = Settlement.tidy
+
+    def tidied(self: Settlement, ground: Any, settled: Settled, *args: Any) -> None:
+        settled.left.clear()
+        tidy(self, ground, settled, *args)
+
+    return mock.patch.object(Settlement, "tidy", tidied)
+
+
+def reused_ports_taken_for_unshared() -> contextlib.AbstractContextManager[Any]:
+    """That another call has changed a reused port is not seen in the answer.
+
+    Mended by "Leave nothing behind of a call that another one overtook".
+    """
+    is_alone = settling._is_alone
+
+    def alone(
+        ground: Any, settled: Settled, port: Any, change: Any, after: Any
+    ) -> bool:
+        if after is None or port["id"] == ground.port["id"]:
+            return is_alone(ground, settled, port, change, after)
+        settled.after[port["id"]] = after
+        return True
+
+    return mock.patch.object(settling, "_is_alone", alone)
+
+
+def users_ports_taken_out() -> contextlib.AbstractContextManager[Any]:
+    """A user's port is taken out of the group that another call has just made.
+
+    Mended by "Leave nothing behind of a call that another one overtook".
+    """
+
+    def kept(_: Any, port: Any) -> Any:
+        return port["security_groups"]
+
+    return mock.patch.object(settling, "_kept", kept)
+
+
+def marks_only_by_names() -> contextlib.AbstractContextManager[Any]:
+    """A port that `create_port` has made under another name is taken for the user's.
+
+    Mended by "Leave nothing behind of a call that another one overtook".
+    """
+    return mock.patch.object(addressing, "is_marked", ports.is_ours)
+
+
+def released_ports_not_relied_on() -> contextlib.AbstractContextManager[Any]:
+    """A copy that finds all ports released leaves no trace.
+
+    Mended by "Leave nothing behind of a call that another one overtook".
+    """
+    return mock.patch.object(releasing._Releasing, "rely", return_value=False)
 
 
 #: Around which steps one call is interrupted by another one.
@@ -184,4 +252,9 @@ FOUND: tuple[Found, ...] = (
     Found(ports_seen_before_the_mark, "plug_vip_no_amphora x 2", "-0>B B3>A A{n}>B"),
     Found(undo_without_a_look, "plug_vip x 2", "A{n}>B"),
     Found(pairs_refused_twice_for_good, "plug_vip_reused_port x 2", "A{n}>B"),
+    Found(lost_groups_stay, "plug_vip + update_vip_sg", "A3>B"),
+    Found(reused_ports_taken_for_unshared, "plug_vip_reused_port x 2", "A{n}>B"),
+    Found(users_ports_taken_out, "plug_vip_users_port x 2", "A{n}>B"),
+    Found(marks_only_by_names, "plug_fixed_ip x 2", "A2!deadline", 1),
+    Found(released_ports_not_relied_on, "failover_preparation x 2", "A6!deadline", 1),
 )

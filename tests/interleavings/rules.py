@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -143,7 +144,10 @@ def returned_is_there(ending: Ending) -> str:
     wanted = ending.serial(returned)
     if ending.picture in wanted:
         return ""
-    if more and any(_contains(ending.picture, one) for one in wanted):
+    # What a call that was stopped has changed is the next one's to finish.
+    all_of_them = ending.serial(range(len(ending.actors)))
+    pairs = itertools.product(wanted, all_of_them)
+    if more and any(_contains(ending.picture, one, other) for one, other in pairs):
         return ""
     return difference(min(wanted), ending.picture)
 
@@ -206,29 +210,49 @@ AFTER_A_GAP: tuple[Rule, ...] = (
 )
 
 
+#: What holds where two steps fail: the second one can be what takes the first one's call
+#: back, or two calls fail of which each has come to rely on what the other one did.
+AFTER_TWO_EVENTS: tuple[Rule, ...] = (
+    errors_are_right,
+    unharmed_calls_return,
+    copies_agree,
+    others_keep_theirs,
+    repeating_ends_right,
+    inverse_leaves_nothing,
+)
+
+
+def _rules(ending: Ending) -> tuple[Rule, ...]:
+    if ending.gaps:
+        return AFTER_A_GAP
+    events = sum(len(one.events) for one in ending.actors)
+    return AFTER_TWO_EVENTS if events > 1 else RULES
+
+
 def broken(ending: Ending) -> tuple[str, str] | None:
     """Return the name of the first rule that does not hold, and what is wrong."""
-    for rule in AFTER_A_GAP if ending.gaps else RULES:
+    for rule in _rules(ending):
         wrong = rule(ending)
         if wrong:
             return rule.__name__, wrong
     return None
 
 
-def _contains(whole: str, part: str) -> bool:
-    """Tell whether everything of one picture is in another."""
+def _contains(whole: str, part: str, other: str = "") -> bool:
+    """Tell whether everything of one picture is in another.
+
+    :param other: a third one; what is not in it need not be
+    """
     if not whole.startswith("{"):
         return False
-    found, wanted = json.loads(whole), json.loads(part)
-    for kind in ("ports", "groups"):
-        left = collections.Counter(wanted[kind])
-        left.subtract(found[kind])
-        if any(count > 0 for count in left.values()):
-            return False
-    return all(
-        not collections.Counter(held) - collections.Counter(found["servers"][server])
+    found, wanted, besides = (json.loads(text or part) for text in (whole, part, other))
+    pairs = [(found[k], wanted[k], besides[k]) for k in ("ports", "groups")]
+    pairs += [
+        (found["servers"][server], held, besides["servers"].get(server, []))
         for server, held in wanted["servers"].items()
-    )
+    ]
+    count = collections.Counter
+    return all(not (count(b) & count(c)) - count(a) for a, b, c in pairs)
 
 
 def things(contents: Contents) -> dict[str, str]:

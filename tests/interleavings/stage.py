@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import logging
 import pathlib
@@ -246,4 +247,19 @@ def theatre() -> Iterator[Theatre]:
         for name, ours in (("Session", GatedSession), ("Flows", flows)):
             stack.enter_context(mock.patch.object(driver_cloud, name, ours))
         stack.enter_context(made.clock.govern())
-        yield made
+        with _rarely_collecting():
+            yield made
+
+
+@contextlib.contextmanager
+def _rarely_collecting() -> Iterator[None]:
+    """Keep the interpreter from looking for cycles in all modules again and again."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -28,8 +28,6 @@ pytestmark = [
 
 #: Seconds that one pair may take; the rest is left to `make interleavings`.
 PATIENCE = 1.0
-#: Pairs whose findings are not mended yet: `make interleavings` tells them.
-FINDINGS = frozenset({"plug_vip + update_vip_sg"})
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def place():
         yield made
 
 
-@pytest.mark.parametrize("name", [one for one in short_names() if one not in FINDINGS])
+@pytest.mark.parametrize("name", short_names())
 def test_every_schedule_ends_well(place, name):
     """Whatever the order of requests, and whatever fails, all rules hold at the end."""
     stage = stage_of(place, name, SHORT)
