@@ -256,5 +256,5 @@ FOUND: tuple[Found, ...] = (
     Found(reused_ports_taken_for_unshared, "plug_vip_reused_port x 2", "A{n}>B"),
     Found(users_ports_taken_out, "plug_vip_users_port x 2", "A{n}>B"),
     Found(marks_only_by_names, "plug_fixed_ip x 2", "A2!deadline", 1),
-    Found(released_ports_not_relied_on, "failover_preparation x 2", "A6!deadline", 1),
+    Found(released_ports_not_relied_on, "failover_preparation x 2", "A8!deadline", 1),
 )

@@ -145,6 +145,18 @@ def test_an_address_that_another_copy_gives_is_no_error(bench, overtaken):
     assert held.count("10.39.0.201") == 1
 
 
+def test_a_server_that_has_not_the_port_is_not_waited_for(bench):
+    """Nova has detached a port that names it again, and would never take that away."""
+    server, network = bench.world.servers[0].compute_id, bench.world.member_network_ids[0]
+    bench.driver.plug_network(server, network)
+    state = bench.cloud._state
+    (port,) = [one for one in state.ports.values() if one["network_id"] == network]
+    state.servers[server].port_ids.remove(port["id"])
+    port["device_owner"] = ""
+    bench.driver.unplug_network(server, network)
+    assert port["id"] not in state.ports
+
+
 def test_an_address_of_another_port_is_an_error(bench, overtaken):
     """What is refused since somebody else has it stays refused."""
     network, (driver, _) = bench.world.member_network_ids[0], overtaken
