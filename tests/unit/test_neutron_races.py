@@ -147,7 +147,10 @@ def test_an_address_that_another_copy_gives_is_no_error(bench, overtaken):
 
 def test_a_server_that_has_not_the_port_is_not_waited_for(bench):
     """Nova has detached a port that names it again, and would never take that away."""
-    server, network = bench.world.servers[0].compute_id, bench.world.member_network_ids[0]
+    server, network = (
+        bench.world.servers[0].compute_id,
+        bench.world.member_network_ids[0],
+    )
     bench.driver.plug_network(server, network)
     state = bench.cloud._state
     (port,) = [one for one in state.ports.values() if one["network_id"] == network]
