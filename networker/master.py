@@ -24,10 +24,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from networker import systemd
+
 #: Seconds in which a pool must have found out whether its configuration is right.
 CHECK_WITHIN = 120.0
 FAILED = 1
 _LONGEST = 1 << 16
+#: Of the environment, what is for this process alone.
+_SYSTEMD = {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 
 #: What happened, to which pool, and more about it.
 Event = tuple[str, "Pool | None", Any]
@@ -48,6 +52,8 @@ class Pool:
         self._limit: asyncio.TimerHandle | None = None
         #: Whether its configuration was found to be right.
         self.checked = False
+        #: Whether it has answered since it was last asked whether it is alive.
+        self.answered = True
         #: Why it ends, if it said so: a text, and the exit code for the master.
         self.reason: tuple[str, int] | None = None
 
@@ -65,7 +71,7 @@ class Pool:
             self._process = await asyncio.create_subprocess_exec(
                 *[sys.executable, "-P", "-m", "networker.pool", str(theirs.fileno())],
                 *arguments,
-                env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"},
+                env={k: v for k, v in os.environ.items() if k not in _SYSTEMD},
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # a terminal's signals are for the master
@@ -84,13 +90,13 @@ class Pool:
 
     def log(self, level: int, text: str) -> None:
         """Have a line in the workers' log; on stderr where that is impossible."""
-        message = json.dumps({"level": level, "text": text}).encode()
-        try:
-            sent = self._channel.send(message) if self._channel else 0
-        except OSError:
-            sent = 0
-        if not sent:
+        if not self._send({"level": level, "text": text}):
             complain(text)
+
+    def ask(self) -> None:
+        """Ask whether it is alive; the answer is a message."""
+        self.answered = False
+        self._send({"ask": "alive"})
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal: SIGTERM lets workers finish, SIGINT and SIGKILL do not."""
@@ -99,6 +105,16 @@ class Pool:
                 how = signal.SIGKILL
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(how)
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        """Send a message; tell whether that was possible."""
+        try:
+            sent = (
+                self._channel.send(json.dumps(message).encode()) if self._channel else 0
+            )
+        except OSError:
+            return False
+        return bool(sent)
 
     def _read(self) -> bool:
         """Take one message; tell whether there was one."""
@@ -150,11 +166,27 @@ class Master:
             loop.add_signal_handler(
                 number, self._events.put_nowait, (event, None, None)
             )
+        systemd.notify("STATUS=checking the configuration")
+        watchdog = systemd.watchdog()
+        if watchdog:
+            # Often enough that an answer may be late.
+            self._watch(watchdog / 4)
         code = await self._begin()
         while code is None:
             event, pool, more = await self._events.get()
             code = await getattr(self, f"_{event}")(pool, more)
         return code
+
+    def _watch(self, interval: float) -> None:
+        """Tell systemd that this process and the pool that serves go on, if they do.
+
+        :param interval: seconds until the next time
+        """
+        if not self._pool or self._pool.answered:
+            systemd.notify("WATCHDOG=1")
+        if self._pool:
+            self._pool.ask()
+        asyncio.get_running_loop().call_later(interval, self._watch, interval)
 
     async def _begin(self) -> int | None:
         """Start a pool that is to serve in place of the present one."""
@@ -173,6 +205,8 @@ class Master:
             # What it has read may be out of date.
             self._next.end(signal.SIGTERM)
             self._leaving.add(self._next)
+        if self._pool:
+            systemd.reloading("serving; checking a new configuration")
         return await self._begin()
 
     async def _stop(self, _pool: None, _more: None) -> int | None:
@@ -183,6 +217,7 @@ class Master:
 
     def _stop_all(self, how: signal.Signals, code: int) -> int | None:
         self._stopping = code
+        systemd.notify("STOPPING=1", "STATUS=draining: what was begun is finished")
         self._leaving |= {pool for pool in (self._pool, self._next) if pool}
         self._pool = self._next = None
         for pool in self._leaving:
@@ -193,11 +228,13 @@ class Master:
         state = message["state"]
         if state == "ending":
             pool.reason = (message["text"], message["code"])
+        elif state == "alive":
+            pool.answered = True
         elif state == "checked":
             pool.accept()
         elif state == "serving" and pool is self._next:
             before, self._pool, self._next = self._pool, pool, None
-            notify("READY=1\nSTATUS=serving")
+            systemd.notify("READY=1", "STATUS=serving")
             if before:
                 pool.log(logging.INFO, "reloaded: the earlier workers finish and end")
                 before.end()
@@ -215,7 +252,9 @@ class Master:
             return self._stopping if not self._leaving else None
         text, reason = pool.reason or (_describe(code), FAILED if code < 0 else code)
         if pool is self._pool:
-            complain(f"the process that runs the workers is gone: {text}")
+            line = f"the process that runs the workers is gone: {text}"
+            systemd.notify(f"STATUS={line}")
+            complain(line)
             return FAILED
         self._next = None
         if self._pool is None:
@@ -224,25 +263,13 @@ class Master:
             return reason
         line = f"reload refused, the workers go on as they are: {text}"
         self._pool.log(logging.ERROR, line)
-        notify(f"STATUS={line}")
+        systemd.notify("READY=1", f"STATUS=serving; {line}")
         return None
 
 
 def complain(text: str) -> None:
     """Say on stderr what is wrong."""
     print(f"networker-worker: {text}", file=sys.stderr, flush=True)
-
-
-def notify(state: str) -> None:
-    """Tell systemd, where it waits for that; see sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock,
-        ):
-            sock.connect(address.replace("@", "\0", 1))
-            sock.send(state.encode())
 
 
 def _describe(code: int) -> str:

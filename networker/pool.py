@@ -48,9 +48,12 @@ class Channel:
             LOG.debug("the master is not there: %s", error)
 
     def follow(self) -> None:
-        """Log what the master says, and drain when it is gone."""
+        """Log what the master says, answer it, and drain when it is gone."""
         while message := self._listen():
-            LOG.log(message["level"], message["text"])
+            if "ask" in message:
+                self.tell("alive")
+            else:
+                LOG.log(message["level"], message["text"])
         LOG.error("the master is gone: the workers finish and end")
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pathlib
 import resource
 import signal
 import socket
@@ -191,15 +193,111 @@ def test_a_pool_without_its_master_drains(one):
         assert "drained" in workers.log
 
 
-def test_systemd_is_told(one, monkeypatch, tmp_path):
-    """It is told that workers serve, and why a reload was refused."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
-        notified.bind(str(tmp_path / "notify"))
-        notified.settimeout(60)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        with started(one) as workers:
-            assert notified.recv(4096) == b"READY=1\nSTATUS=serving"
-            one.write_text(one.read_text().replace("= sandbox\n", "= nuetron\n"))
+class Systemd:
+    """What systemd is told by whoever has its address.
+
+    :param path: of the socket
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+
+    def told(self, within: float = 60.0) -> dict[str, str]:
+        """Return the next message; raise TimeoutError when there is none."""
+        self.socket.settimeout(within)
+        lines = self.socket.recv(4096).decode().split("\n")
+        parts = [line.partition("=") for line in lines]
+        return {name: value for name, _, value in parts}
+
+    def quiet(self, seconds: float) -> bool:
+        """Tell whether nothing comes for a while."""
+        try:
+            self.told(seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    def until(self, name: str) -> dict[str, str]:
+        """Return the first message that has an assignment."""
+        while name not in (told := self.told()):
+            pass
+        return told
+
+
+@pytest.fixture
+def systemd(monkeypatch, tmp_path) -> Iterator[Systemd]:
+    """Be the systemd of whatever is started."""
+    # Not an abstract address, though it has an @.
+    path = tmp_path / "notify@1"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+    found = Systemd(path)
+    with found.socket:
+        yield found
+
+
+def test_systemd_is_told(one, systemd):
+    """It is told that workers serve, that a reload begins and how it ends, and of the
+    end."""
+    with started(one) as workers:
+        assert systemd.told() == {"STATUS": "checking the configuration"}
+        assert systemd.told() == {"READY": "1", "STATUS": "serving"}
+        right = one.read_text()
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        for text, status in (
+            (
+                right.replace("= sandbox\n", "= nuetron\n"),
+                f"serving; {REFUSED}[networker] driver = nuetron: no such driver",
+            ),
+            (right, "serving"),
+        ):
+            one.write_text(text)
             reload(workers)
-            told = notified.recv(4096).decode()
-        assert told.startswith(f"STATUS={REFUSED}[networker] driver = nuetron")
+            begun = systemd.told()
+            assert begun["RELOADING"] == "1"
+            assert int(begun["MONOTONIC_USEC"]) >= before
+            assert begun["STATUS"] == "serving; checking a new configuration"
+            ended = systemd.told()
+            assert ended["READY"] == "1"
+            assert ended["STATUS"].startswith(status)
+        workers.process.send_signal(signal.SIGTERM)
+        ended = systemd.told()
+        assert ended["STOPPING"] == "1"
+        assert ended["STATUS"].startswith("draining")
+        assert workers.process.wait(60) == 0
+
+
+def test_systemd_is_told_what_ended_the_pool(one, systemd):
+    """`systemctl status` has the reason."""
+    with started(one) as workers:
+        systemd.until("READY")
+        pools(workers)[0].kill()
+        assert "SIGKILL" in systemd.told()["STATUS"]
+        assert workers.process.wait(30) == 1
+
+
+def test_the_watchdog(one, systemd, monkeypatch):
+    """It is fed while master and pool go on, and not when the process that replaces
+    workers hangs."""
+    monkeypatch.setenv("WATCHDOG_USEC", "800000")
+    fed = {"WATCHDOG": "1"}
+    with started(one) as workers:
+        systemd.until("READY")
+        assert [systemd.told() for _ in range(3)] == [fed, fed, fed]
+        (pool,) = pools(workers)
+        pool.suspend()
+        # One answer may have come just before.
+        assert systemd.quiet(2) or systemd.quiet(2) or systemd.quiet(2)
+        pool.resume()
+        assert systemd.told() == fed
+
+
+def test_a_watchdog_of_another_process(one, systemd, monkeypatch):
+    """It is left alone."""
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    with started(one) as workers:
+        assert "STATUS" in systemd.told()
+        assert "READY" in systemd.told()
+        assert workers.terminate() == 0
+        assert "STOPPING" in systemd.told()
