@@ -125,6 +125,41 @@ def values(conf: cfg.ConfigOpts) -> list[str]:
     return wrong
 
 
+def outdated(conf: cfg.ConfigOpts) -> list[str]:
+    """Return which options in the files have another name by now, or will not be there.
+
+    An option that several projects list is all right as long as it is for one of them.
+    """
+    known: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for group, option in _every_option():
+        for name in {option.name, option.dest}:
+            known[group, name].append(_removal(option))
+        for old in option.deprecated_opts:
+            name = old.name or option.dest
+            text = f"it is [{group}] {option.dest} now"
+            known[_normal(old.group or group), name].append(text)
+    told: dict[str, None] = {}
+    for each in given(conf):
+        why = known[_normal(each.group), each.option or ""]
+        if why and all(why):
+            told[f"{each}: {why[0]}"] = None
+    return list(told)
+
+
+def _every_option() -> Iterator[tuple[str, cfg.Opt]]:
+    for entry in metadata.entry_points(group=_LISTS):
+        for group, options in _of(entry):
+            name = _normal(getattr(group, "name", group) or _DEFAULT)
+            yield from ((name, option) for option in options)
+
+
+def _removal(option: cfg.Opt) -> str:
+    if not option.deprecated_for_removal:
+        return ""
+    reason = " ".join((option.deprecated_reason or "").split())
+    return "it is going to be removed" + (f": {reason}" if reason else "")
+
+
 def register(conf: cfg.ConfigOpts, groups: Collection[str]) -> None:
     """Register options that networker lists and that this process has no use for.
 

@@ -18,7 +18,7 @@ import amqp
 from kombu import entity
 
 from networker.rpc.queues import Requests, calls_name, dead_letter_arguments, dead_name
-from networker.rpc.topology import arguments, node_of
+from networker.rpc.topology import arguments, is_elsewhere, node_of
 
 LOG = logging.getLogger(__name__)
 
@@ -66,6 +66,25 @@ class _Place:
         except amqp.PreconditionFailed:
             return False  # it is elsewhere, or left over from another configuration
         return True
+
+    def is_left_over(self, channel: Any) -> bool:
+        """Tell whether there is one that no node would have made."""
+        node = node_of(channel)
+        if node is None or not self.exists(channel):
+            return False
+        marked = self._arguments | arguments(node, channel)
+        try:
+            channel.queue_declare(self._name, durable=True, auto_delete=False, arguments=marked)
+        except amqp.PreconditionFailed as error:
+            return not is_elsewhere(error.reply_text)
+        except amqp.NotFound:  # its node is lost
+            return False
+        return False
+
+
+def left_over(channel: Any, topic: str) -> bool:
+    """Tell whether the queue is another configuration's, so that no call waits in memory."""
+    return _Place(topic).is_left_over(channel)
 
 
 class Calls(Requests):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import uuid
 import zlib
 from typing import Any
@@ -23,6 +24,7 @@ _PIDS = (b"\x83g", b"\x83X")
 _NAMES = {100: 2, 118: 2, 115: 1, 119: 1}
 #: More messages than a queue can hold; what is added to it says where the queue is.
 _BOUNDLESS = 1 << 40
+_OTHER = re.compile(r"arg 'x-max-length'.* but current is (?:the value '?)?(\d+)")
 
 
 def node_of(channel: Any) -> str | None:
@@ -69,6 +71,15 @@ def arguments(node: str, channel: Any) -> dict[str, Any]:
     locator = "x-queue-master-locator" if old else "x-queue-leader-locator"
     marker = _BOUNDLESS + zlib.crc32(node.encode())
     return {"x-max-length": marker, locator: "client-local"}
+
+
+def is_elsewhere(refusal: str) -> bool:
+    """Tell whether RabbitMQ refused a declaration because another node has the queue.
+
+    :param refusal: its text
+    """
+    found = _OTHER.search(refusal)
+    return found is not None and int(found[1]) >= _BOUNDLESS
 
 
 def _node(address: str) -> str | None:

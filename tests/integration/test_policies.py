@@ -12,6 +12,7 @@ import pytest
 import requests
 import tenacity
 
+from networker import upgrade
 from networker.rpc import policies
 from networker.testing import processes, rabbitmq
 
@@ -199,3 +200,22 @@ def test_without_the_option_nobody_is_asked(settings, tmp_path):
     del settings["networker"]["management_url"]
     config = processes.write(tmp_path / "networker.conf", settings)
     assert complaints(config) == []
+
+
+def test_an_upgrade_is_warned(managed, settings, virtual_host, config, capsys):
+    """Policies keep no worker from serving; not to know them is a failure."""
+
+    def check() -> tuple[int, str]:
+        files = ["--config-file", str(config)]
+        code = upgrade.main([*files, "upgrade", "check", "--json"])
+        return code, capsys.readouterr().out
+
+    assert check()[0] == 0
+    policy = {"pattern": ".*", "definition": {"message-ttl": 600_000}}
+    put(managed, f"policies/{quoted(virtual_host)}/ttl", policy)
+    code, told = check()
+    assert code == 1
+    assert "policy 'ttl' sets message-ttl" in told
+    settings["networker"]["management_url"] = management(managed, "guest:wrong")
+    processes.write(config, settings)
+    assert check()[0] == 2
