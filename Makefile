@@ -11,7 +11,7 @@ OCTAVIA := $(VENV)/octavia
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
+.PHONY: help demo programs test test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
@@ -36,7 +36,7 @@ help:
 	@echo "                 test-rabbitmq3 the same on 3.10; QUICK=1 for the bus's own tests alone"
 	@echo "make lint        ruff, mypy and the import rule"
 	@echo "make format      let ruff format the code"
-	@echo "make docs        generate docs/reference.md and etc/networker.conf.sample"
+	@echo "make docs        generate docs/reference.md, docs/man and etc/networker.conf.sample"
 	@echo "make clean       remove what was built"
 
 $(VENV)/.demo: setup.cfg pyproject.toml constraints.txt
@@ -64,7 +64,22 @@ rabbitmq:
 			"sudo apt-get install rabbitmq-server"; \
 	fi
 
-test: $(VENV)/.develop rabbitmq
+# What is tested by programs of the system.
+programs:
+	@missing=""; \
+	for each in systemd-analyze:systemd zsh:zsh fish:fish; do \
+		command -v $${each%:*} >/dev/null || missing="$$missing $${each#*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing$$missing"; \
+		$(APT) update -qq && \
+		$(APT) install -qq -y --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "some tests are skipped: to run them, sudo apt-get install$$missing"; \
+	fi
+
+test: $(VENV)/.develop rabbitmq programs
 	@rm -f .coverage .coverage.*
 	$(PYTEST) -n 4 --dist loadfile -m "not cloud and not long" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
@@ -152,7 +167,7 @@ test-octavia-cloud: $(OCTAVIA)/.develop rabbitmq
 	$(OCTAVIA)/bin/python -m tests.octavia.flows \
 		--compare build/flows-octavia.json build/flows-networker.json
 
-test-wheel: $(VENV)/.develop rabbitmq
+test-wheel: $(VENV)/.develop rabbitmq programs
 	$(BIN)/python tests/wheel.py
 
 lint: $(VENV)/.develop
@@ -168,6 +183,7 @@ format: $(VENV)/.develop
 docs: $(VENV)/.develop
 	$(BIN)/oslo-config-generator --config-file etc/networker-config-generator.conf
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/manual.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache \

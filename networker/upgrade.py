@@ -30,7 +30,7 @@ from networker.rpc.tokens import Tokens
 from networker.rpc.transport import open_transport, target
 
 _NAME = "networker-status"
-_ABOUT = (
+ABOUT = (
     "Find out whether workers of this release could serve with the configuration and the "
     "broker that there are. Run it before the workers are restarted with the release. Exit "
     "codes: 0 they could; 1 something should be looked at; 2 something has to be mended "
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks = Checks(conf)
     upgradecheck.register_cli_options(conf, checks)
     try:
-        options.load(given, conf, _NAME, _ABOUT)
+        options.load(given, conf, _NAME, ABOUT)
     except (cfg.Error, ValueError, OSError) as error:
         # New workers would not start with it either.
         print(f"{_NAME}: {' '.join(str(error).split())}", file=sys.stderr)

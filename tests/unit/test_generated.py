@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import configparser
 import pathlib
 import subprocess
 import sys
@@ -35,3 +36,23 @@ def test_reference(tmp_path):
     )
     kept = (ROOT / "docs/reference.md").read_text()
     assert generated.read_text() == kept, "run `make docs`"
+
+
+def test_manual(tmp_path):
+    """docs/man says what --help says; `make docs` writes it."""
+    subprocess.run([sys.executable, "docs/manual.py", tmp_path], cwd=ROOT, check=True)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(path.name for path in (ROOT / "docs/man").iterdir())
+    for name in names:
+        kept = (ROOT / "docs/man" / name).read_text()
+        assert (tmp_path / name).read_text() == kept, "run `make docs`"
+
+
+def test_every_program_has_a_manual():
+    """setup.cfg installs a page for each."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    scripts = setup["options.entry_points"]["console_scripts"].split("\n")
+    programs = {line.partition(" = ")[0] for line in scripts if line}
+    assert {path.stem for path in (ROOT / "docs/man").iterdir()} == programs
+    assert setup["options.data_files"]["share/man/man1"] == "docs/man/*.1"
