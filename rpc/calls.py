@@ -83,7 +83,7 @@ class _Place:
 
 
 def left_over(channel: Any, topic: str) -> bool:
-    """Tell whether the queue is another configuration's, so that no call waits in memory."""
+    """Tell whether the queue is another configuration's: then no call waits in memory."""
     return _Place(topic).is_left_over(channel)
 
 

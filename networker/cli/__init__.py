@@ -24,7 +24,8 @@ _ABOUT = """The network side of a load balancer, as a service on a message bus.
 
 Try `networker demo` first. `networker call METHOD --help` explains every method of the
 interface. Where workers are is read from --config-file, else from
-/etc/networker/networker.conf if it exists."""
+/etc/networker/networker.conf if it exists; what is in --config-dir, else in
+/etc/networker/networker.conf.d, wins over it."""
 
 
 class Networker(App):
@@ -68,6 +69,13 @@ class Networker(App):
             default=[],
             metavar="FILE",
             help="configuration file; can be repeated, later ones win",
+        )
+        parser.add_argument(
+            "--config-dir",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="directory whose *.conf win over the files, in their order",
         )
         return parser
 

@@ -47,8 +47,10 @@ class Operation(Command):
 
         :raises Refused: one is missing or wrong
         """
-        named = self.app_args.config_file if self.app_args else []
-        files = [f"--config-file={name}" for name in named]
+        files = []
+        if self.app_args:
+            files += [f"--config-file={name}" for name in self.app_args.config_file]
+            files += [f"--config-dir={name}" for name in self.app_args.config_dir]
         try:
             return options.load(files)
         except (cfg.Error, ValueError, OSError) as error:
