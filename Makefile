@@ -11,7 +11,7 @@ OCTAVIA := $(VENV)/octavia
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo programs test test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
+.PHONY: help demo programs test test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo "                 running those without networker, too"
 	@echo "make test-octavia-cloud  Octavia's worker on the cloud that OS_CLOUD names"
 	@echo "make test-wheel  build sdist and wheel, and test the wheel"
+	@echo "make test-container  follow Containerfile in a chroot, and run the worker; as root, with"
+	@echo "                 debootstrap"
 	@echo "make test-oldest the bus on the oldest oslo.messaging that setup.cfg allows"
 	@echo "make test-rabbitmq4  the bus and the short experiments on RabbitMQ 4, wherever the"
 	@echo "                 system has another one: then as root, with debootstrap;"
@@ -166,6 +168,9 @@ test-octavia-cloud: $(OCTAVIA)/.develop rabbitmq
 		--out build/flows-networker.json
 	$(OCTAVIA)/bin/python -m tests.octavia.flows \
 		--compare build/flows-octavia.json build/flows-networker.json
+
+test-container: $(VENV)/.develop rabbitmq
+	$(BIN)/python -W ignore -m tests.container
 
 test-wheel: $(VENV)/.develop rabbitmq programs
 	$(BIN)/python tests/wheel.py

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
-import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import tempfile
 from typing import NoReturn
 
 from networker.testing import rabbitmq
+from tests import debian
 
 _BUILD = pathlib.Path(__file__).parents[1] / "build"
 _SUITES = {"3": "bookworm", "4": "trixie"}
@@ -74,60 +74,12 @@ def _with(release: str, command: list[str]) -> list[str]:
     if os.geteuid() != 0:
         raise RuntimeError("it is not installed, and only root may put it beside")
     if not root.exists():
-        _debootstrap(_SUITES[release], root)
+        debian.put(_SUITES[release], root, ["rabbitmq-server"])
     if settings:
         shutil.copy(settings, root / "etc")
         os.environ["RABBITMQ_CONFIG_FILES"] = f"/etc/{settings.name}"
     os.environ["NETWORKER_RABBITMQ_ROOT"] = str(root)
     return ["unshare", "--mount", "sh", "-c", _BIND, tempfile.gettempdir(), *command]
-
-
-def _debootstrap(suite: str, root: pathlib.Path) -> None:
-    """Put a release of Debian with RabbitMQ into a directory.
-
-    :raises RuntimeError: it was not possible; the message says why
-    """
-    if not shutil.which("debootstrap"):
-        _run(["apt-get", "update", "-qq"])
-        packages = ["debootstrap", "debian-archive-keyring"]
-        _run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages])
-    part = root.with_suffix(".part")
-    if part.exists():
-        shutil.rmtree(part)
-    part.parent.mkdir(exist_ok=True)
-    print(f"putting RabbitMQ of Debian's {suite} into {root}", flush=True)
-    what = ["--variant=minbase", "--include=rabbitmq-server", suite, part, _mirror()]
-    # It mounts things, too, which are gone with its namespace if it is interrupted.
-    _run(["unshare", "--mount", "debootstrap", *map(str, what)])
-    part.rename(root)
-
-
-def _mirror() -> str:
-    """Return from where apt gets Debian's packages."""
-    wanted = ["Created-By: Packages", "Origin: Debian", "Label: Debian"]
-    sites = _run(["apt-get", "indextargets", "--format", "$(SITE)", *wanted]).split()
-    if not sites:
-        raise RuntimeError("apt has no lists of Debian's packages: apt-get update")
-    return sites[0]
-
-
-def _run(command: list[str]) -> str:
-    """Run a command with the proxy that apt uses; return what it prints."""
-    asked = ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy"]
-    proxy = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    done = subprocess.run(
-        command,
-        env=os.environ
-        | {"DEBIAN_FRONTEND": "noninteractive"}
-        | dict(setting.split("=", 1) for setting in shlex.split(proxy)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{shlex.join(command)}: {done.stdout[-2000:]}")
-    return done.stdout
 
 
 if __name__ == "__main__":
