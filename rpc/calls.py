@@ -74,7 +74,9 @@ class _Place:
             return False
         marked = self._arguments | arguments(node, channel)
         try:
-            channel.queue_declare(self._name, durable=True, auto_delete=False, arguments=marked)
+            channel.queue_declare(
+                self._name, durable=True, auto_delete=False, arguments=marked
+            )
         except amqp.PreconditionFailed as error:
             return not is_elsewhere(error.reply_text)
         except amqp.NotFound:  # its node is lost
