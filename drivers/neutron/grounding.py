@@ -20,7 +20,7 @@ from networker.drivers.flow import Step, step
 from networker.drivers.neutron import marks, others, security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
-from networker.drivers.neutron.ports import is_alone, is_ours
+from networker.drivers.neutron.ports import counted, is_alone, is_ours
 from networker.drivers.neutron.rule_plans import (
     Fields,
     came_with,
@@ -130,7 +130,9 @@ class Grounding:
             try:
                 self._undo(ground, freed)
             except (Refused, CloudUnavailable) as error:
-                if not left or not (error.orig_code == 412 or is_in_doubt(error)):
+                # Nobody looks for it later, so that one refusal must not be the end.
+                again = left == _TRIES - 1 or error.orig_code == 412
+                if not left or not (again or is_in_doubt(error)):
                     raise
             else:
                 return
@@ -148,12 +150,12 @@ class Grounding:
         in_it = port if port and group["id"] in port["security_groups"] else None
         alone = self._is_left_alone(ground, group, in_it)
         if in_it and alone:
-            change = self._before(ground)
-            kept = {*ground.port["security_groups"], *ground.vip.sg_ids}
-            freed.append((in_it, set(change["security_groups"]) - kept))
-            alone = self._free(in_it, change)
+            alone = self._free(ground, in_it, freed)
         delete, update = self.cloud.groups.delete_unused, self.cloud.ports.update
-        if not (alone and delete(group["id"], group["revision_number"])):
+        revision = group["revision_number"]
+        # One refusal can come of a port that another call was about to delete.
+        deleted = alone and any(delete(group["id"], revision) for _ in range(2))
+        if not deleted:
             LOG.warning("group %s is another call's too, and stays", group["id"])
             for one, lent in freed[:1]:
                 update(one["id"], {"security_groups": one["security_groups"]})
@@ -185,21 +187,34 @@ class Grounding:
         surplus = [rule for rule in todo.surplus if not came_with(group, rule)]
         return filled and not surplus and only_maker(group) and (own or lost)
 
-    def _free(self, port: Json, change: Json) -> bool:
+    def _free(
+        self, ground: Ground, port: Json, freed: list[tuple[Json, set[str]]]
+    ) -> bool:
         """Take the VIP's port out of a group, and tell whether nobody else changed it."""
+        groups = self._before(ground, port)
+        if groups is None:
+            return False
+        kept = {*ground.port["security_groups"], *ground.vip.sg_ids}
+        freed.append((port, set(groups) - kept))
+        change = {"security_groups": groups}
         after = self.cloud.ports.update(port["id"], change, port["revision_number"])
         return is_alone(port, change, after)
 
-    def _before(self, ground: Ground) -> Json:
-        """Return the groups that the VIP's port had, or has to have for another call."""
+    def _before(self, ground: Ground, port: Json) -> list[str] | None:
+        """Return the groups that the VIP's port had, or has to have for another call.
+
+        :returns: None if another call needs it in a group that is not found
+        """
         try:
             groups = self.cloud.groups.find(self.load_balancer.id or "")
         except (Refused, CloudUnavailable):
             # Better the port as it was than a group that stays.
             groups = []
         rest = [one["id"] for one in groups if one["id"] != ground.group["id"]]
-        again = [*rest[:1], *ground.vip.sg_ids]
-        return {"security_groups": again if rest else ground.port["security_groups"]}
+        if rest:
+            return [*rest[:1], *ground.vip.sg_ids]
+        had: list[str] = ground.port["security_groups"]
+        return None if _has_overtaken(ground, port) else had
 
 
 def _may_have_one(port: Json, vip: VIP) -> bool:
@@ -217,7 +232,18 @@ def _is_as_left(ground: Ground, group: Json, port: Json) -> bool:
     if not is_ours(port):
         return marks.same(group, ground.group)
     before = [ground.port, *ground.before][-1]
-    return marks.same(port, group) and is_alone(before, OF_VIP, port)
+    alone = is_alone(before, OF_VIP, port) or _has_overtaken(ground, port)
+    return marks.same(port, group) and alone
+
+
+def _has_overtaken(ground: Ground, port: Json) -> bool:
+    """Tell whether this call took the VIP's port out of the group of one other call.
+
+    What puts the port into the group in which it is by now counts less.
+    """
+    before = [ground.port, *ground.before][-1]["revision_number"]
+    both = before + 2 * counted(OF_VIP)
+    return is_ours(port) and bool(port["revision_number"] == both)
 
 
 def _may_be_taken_back(group: Json, ports: Sequence[Json]) -> bool:

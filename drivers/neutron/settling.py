@@ -27,7 +27,13 @@ from networker.drivers.neutron import (
 from networker.drivers.neutron.adjusting import Adjusted
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.grounding import Ground
-from networker.drivers.neutron.ports import Claimed, difference, is_alone, is_ours
+from networker.drivers.neutron.ports import (
+    Claimed,
+    counted,
+    difference,
+    is_alone,
+    is_ours,
+)
 from networker.drivers.neutron.translate import Json
 from networker.models import LoadBalancer
 
@@ -42,6 +48,8 @@ class Settled:
     :param group: the group that won, as this call saw or marked it last
     :param before: by the ids of ports, their changed attributes as they were
     :param after: the changed ports
+    :param revisions: of ports whose change was not answered, the number that they have if it
+        was made, and by nobody else
     :param shared: whether another call did a part of it, so that it is not to be undone
     :param overwrote: whether this call took the VIP's port from another one
     :param left: ids of the groups that it took the VIP's port from, into which the port was
@@ -51,6 +59,7 @@ class Settled:
     group: Json
     before: dict[str, Json] = dataclasses.field(default_factory=dict)
     after: dict[str, Json] = dataclasses.field(default_factory=dict)
+    revisions: dict[str, int] = dataclasses.field(default_factory=dict)
     shared: bool = False
     overwrote: bool = False
     left: set[str] = dataclasses.field(default_factory=set)
@@ -229,7 +238,8 @@ class Settlement:
 
         def put_back() -> None:
             for port_id, held in before.items():
-                changed = Adjusted(settled.after[port_id], False, held)
+                revision = settled.revisions.get(port_id)
+                changed = Adjusted(settled.after[port_id], False, held, revision)
                 name = f"settle port {port_id}"
                 undo(name, self.cloud.adjusting.put_back, changed)
 
@@ -251,6 +261,7 @@ def _remember(
     """
     port_id = port["id"]
     settled.after[port_id] = {**port, **change}
+    settled.revisions[port_id] = port["revision_number"] + counted(change)
     if port_id == ground.port["id"]:
         settled.left |= {*translate.groups(port)} - {*translate.groups(ground.port)}
         ground.before.append(port)
@@ -287,11 +298,15 @@ def _is_alone(
     :param after: the answer; None if somebody else was faster
     """
     planned, settled.after[port["id"]] = settled.after[port["id"]], after or port
+    del settled.revisions[port["id"]]
     if after is None:
         return False
-    alone = is_alone(port, difference(port, {n: planned[n] for n in change}), after)
+    changed = difference(port, {n: planned[n] for n in change})
+    alone = is_alone(port, changed, after)
     if port["id"] == ground.port["id"]:
-        settled.overwrote = not alone
+        # What puts a port into the group in which it is by now counts less.
+        both = port["revision_number"] + 2 * counted(changed)
+        settled.overwrote = not alone and after["revision_number"] >= both
     elif not alone:
         # The mark in the answer is another call's.
         settled.before.pop(port["id"], None)
