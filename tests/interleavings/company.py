@@ -43,8 +43,7 @@ class Form:
 #: All of it.
 FULL = Form(
     two=Bounds(switches=3, with_event=1, events=1, random=1500),
-    # Beyond two interruptions, three can end apart: docs/guarantees.
-    three=Bounds(switches=2, with_event=0, events=1),
+    three=Bounds(switches=2, with_event=0, events=1, random=300),
     shares=3,
     everything=True,
 )

@@ -113,6 +113,13 @@ class Cloud:
         ]
         return users, self.state.groups.get(item, {}).get("revision_number")
 
+    def groups_of(self, request: Request) -> Sequence[str]:
+        """Return in which groups a port is that is to be put into others."""
+        _, _, item = request.path.strip("/").partition("/")
+        if request.method != "PUT" or _wanted_groups(request) is None:
+            return ()
+        return list(self.state.ports.get(item, {}).get("security_groups", ()))
+
     def begin(self, request: Request) -> Rows:
         """Begin the second half; what it is refused for, it is refused for in the end."""
         if request.service != "network":
@@ -237,7 +244,7 @@ class Caller:
             # Neutron answers what makes the same once more when it is done with the first.
             if unique and errand.same == unique and not errand.over:
                 self._run.end(errand)
-        before = self._cloud.use_of(request)
+        before, held = self._cloud.use_of(request), self._cloud.groups_of(request)
         if looks:
             refusal = self._cloud.look(request)
             if refusal:
@@ -248,6 +255,8 @@ class Caller:
             self._wait(request, footprint, "began, and goes on")
         if before != self._cloud.use_of(request):
             self._run.gaps.append(f"{request.path} was taken into use")
+        if self._cloud.groups_of(request) not in (held, _wanted_groups(request)):
+            self._run.overtaken.append(request.path)
         if not (looks or inserted):
             return self._cloud.answer(request)
         return self._cloud.act(request, inserted)
@@ -399,6 +408,11 @@ class GatedSession:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def _wanted_groups(request: Request) -> Any:
+    """Return into which groups a port is to be put, None if into no others."""
+    return (request.body or {}).get("port", {}).get("security_groups")
 
 
 def _kind(request: Request) -> str:

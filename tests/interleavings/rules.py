@@ -58,6 +58,9 @@ class Ending:
         port or a group was taken into use after Neutron looked whether it is, or compared
         its revision, and is deleted all the same. The next call mends that.
     :param then: what exists after a call more that meets nobody
+    :param overtaken: ports that were put into one group between the two halves of a change
+        that puts them into another one, so that a call can be told that they are in a group
+        in which they are not for long
     """
 
     meeting: Meeting
@@ -68,6 +71,7 @@ class Ending:
     serial: Callable[[Sequence[int]], set[str]]
     then: Callable[[str], str]
     gaps: Sequence[str] = ()
+    overtaken: Sequence[str] = ()
 
     def returned(self) -> list[int]:
         """Return the numbers of the calls that returned."""
@@ -77,17 +81,35 @@ class Ending:
         """Tell whether a call was stopped, so that nobody takes back what it did."""
         return any(event in one.events for one in self.actors for event in _STOPPED)
 
+    def has_parted(self) -> bool:
+        """Tell whether calls may have come to rely on different groups.
+
+        Whose change is overtaken is not told. The one that overtook it sees that by the
+        answer, and gives the port back if it can be only one other call's: not always if
+        three meet, and not if the cloud does not tell it which groups there are.
+        """
+        return bool(self.overtaken) and (
+            len(self.actors) > 2
+            or any(
+                event.endswith(LASTING) and one.refused == "GET"
+                for one in self.actors
+                for event in one.events
+            )
+        )
+
     def is_excused(self) -> bool:
         """Tell whether something may be left of calls that failed.
 
         A request that is done when nobody looks for it any more cannot be undone, and a
         call whose group has lost cannot delete it when the cloud refuses that for good. The
-        next call finds both.
+        next call finds both. Nor does a call delete a group that another one relies on.
         """
-        return any(
-            event == "later" or (event.endswith(LASTING) and one.refused == "DELETE")
+        return self.has_parted() or any(
+            event == "later"
+            # What takes the call back is a request, too.
+            or (event.endswith(LASTING) and (number or one.refused == "DELETE"))
             for one in self.actors
-            for event in one.events
+            for number, event in enumerate(one.events)
         )
 
 
@@ -120,7 +142,7 @@ def unharmed_calls_return(ending: Ending) -> str:
 
 def copies_agree(ending: Ending) -> str:
     """Copies that returned have returned the same."""
-    if not ending.meeting.same:
+    if not ending.meeting.same or (len(ending.actors) > 2 and ending.has_parted()):
         return ""
     results = [ending.actors[n].result for n in ending.returned()]
     for other in results[1:]:

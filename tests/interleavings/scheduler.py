@@ -122,6 +122,9 @@ class Run:
         self.last = -1
         #: What came between the two halves of a request so that nobody can see it.
         self.gaps: list[str] = []
+        #: Ports that were put into one group between the halves of a change that puts them
+        #: into another one.
+        self.overtaken: list[str] = []
         self._choices = schedule.choices()
         self._chance = chance
         self._place = 0

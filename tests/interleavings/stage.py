@@ -139,6 +139,7 @@ class Stage:
             meeting=self.meeting,
             actors=run.actors,
             gaps=run.gaps,
+            overtaken=run.overtaken,
             untouched=self._untouched,
             after=now,
             picture=seen,
