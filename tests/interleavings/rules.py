@@ -58,6 +58,7 @@ class Ending:
         port or a group was taken into use after Neutron looked whether it is, or compared
         its revision, and is deleted all the same. The next call mends that.
     :param then: what exists after a call more that meets nobody
+    :param again: what exists after some of the calls, given their numbers, are run again
     :param overtaken: ports that were put into one group between the two halves of a change
         that puts them into another one, so that a call can be told that they are in a group
         in which they are not for long
@@ -70,6 +71,7 @@ class Ending:
     picture: str
     serial: Callable[[Sequence[int]], set[str]]
     then: Callable[[str], str]
+    again: Callable[[Sequence[int]], str]
     gaps: Sequence[str] = ()
     overtaken: Sequence[str] = ()
 
@@ -77,9 +79,16 @@ class Ending:
         """Return the numbers of the calls that returned."""
         return [n for n, one in enumerate(self.actors) if one.error is None]
 
-    def stopped(self) -> bool:
-        """Tell whether a call was stopped, so that nobody takes back what it did."""
-        return any(event in one.events for one in self.actors for event in _STOPPED)
+    def stopped(self) -> list[int]:
+        """Return the numbers of the calls that were stopped.
+
+        Nobody takes back what they did; their requests are delivered again.
+        """
+        return [
+            number
+            for number, one in enumerate(self.actors)
+            if any(event in one.events for event in _STOPPED)
+        ]
 
     def has_parted(self) -> bool:
         """Tell whether calls may have come to rely on different groups.
@@ -156,7 +165,7 @@ def returned_is_there(ending: Ending) -> str:
     if not ending.meeting.atomic:
         return ""
     returned = ending.returned()
-    more = ending.stopped() or ending.is_excused()
+    more = bool(ending.stopped()) or ending.is_excused()
     failed = len(returned) < len(ending.actors)
     if failed and not ending.meeting.undone and not ending.meeting.same:
         # A removal is half done; the next one finishes it.
@@ -166,12 +175,33 @@ def returned_is_there(ending: Ending) -> str:
     wanted = ending.serial(returned)
     if ending.picture in wanted:
         return ""
-    # What a call that was stopped has changed is the next one's to finish.
+    # What a call that was stopped has changed is finished when it is delivered again.
     all_of_them = ending.serial(range(len(ending.actors)))
     pairs = itertools.product(wanted, all_of_them)
     if more and any(_contains(ending.picture, one, other) for one, other in pairs):
         return ""
     return difference(min(wanted), ending.picture)
+
+
+def delivered_again_ends_right(ending: Ending) -> str:
+    """Calls that were stopped, run again, leave all as if nobody had been stopped.
+
+    Where copies meet, :func:`repeating_ends_right` says so of any call.
+    """
+    stopped, meeting = ending.stopped(), ending.meeting
+    done = {*ending.returned(), *stopped}
+    failed = len(done) < len(ending.actors)
+    if (
+        not (stopped and meeting.atomic)
+        or meeting.same
+        or (failed and not meeting.undone)
+    ):
+        return ""
+    end, wanted = ending.again(stopped), ending.serial(sorted(done))
+    # What nobody uses may be left until the VIP is deallocated.
+    if any(end == one or _contains(end, one) for one in wanted):
+        return ""
+    return f"delivered again:\n{difference(min(wanted), end)}"
 
 
 def others_keep_theirs(ending: Ending) -> str:
@@ -219,6 +249,7 @@ RULES: tuple[Rule, ...] = (
     returned_is_there,
     others_keep_theirs,
     nothing_is_doubled,
+    delivered_again_ends_right,
     repeating_ends_right,
     inverse_leaves_nothing,
 )
@@ -239,6 +270,7 @@ AFTER_TWO_EVENTS: tuple[Rule, ...] = (
     unharmed_calls_return,
     copies_agree,
     others_keep_theirs,
+    delivered_again_ends_right,
     repeating_ends_right,
     inverse_leaves_nothing,
 )

@@ -145,6 +145,7 @@ class Stage:
             picture=seen,
             serial=self.serial,
             then=functools.partial(self._then, seen, after),
+            again=functools.partial(self._again, seen, after),
         )
 
     def _run(
@@ -198,13 +199,28 @@ class Stage:
         if key not in self._known:
             repeated = what == "repeated"
             call = self.meeting.calls[0] if repeated else self.meeting.inverse
-            self._ground.restore(after)
-            with self._place.later(_AFTERWARDS):
-                run = self._run([call], Schedule(), seed=_SEED + 100)
-            end = self._ground.picture()
-            error = run.actors[0].error
-            self._known[key] = f"raised {error!r}\n{end}" if error else end
+            self._known[key] = self._alone(after, [call])
         return self._known[key]
+
+    def _again(self, seen: str, after: Any, numbers: Sequence[int]) -> str:
+        """Return what exists after calls are run again, given their numbers."""
+        key = (f"again {numbers}", seen)
+        if key not in self._known:
+            calls = [self.meeting.calls[number] for number in numbers]
+            self._known[key] = self._alone(after, calls)
+        return self._known[key]
+
+    def _alone(self, after: Any, calls: Sequence[Call]) -> str:
+        """Return what exists after some calls more, one after the other."""
+        self._ground.restore(after)
+        errors = []
+        with self._place.later(_AFTERWARDS):
+            for place, call in enumerate(calls):
+                seed = _SEED + 100 + 10 * place
+                errors.append(self._run([call], Schedule(), seed=seed).actors[0].error)
+        end = self._ground.picture()
+        raised = [repr(error) for error in errors if error]
+        return f"raised {', '.join(raised)}\n{end}" if raised else end
 
 
 class Theatre:
