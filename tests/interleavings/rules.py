@@ -263,8 +263,7 @@ AFTER_A_GAP: tuple[Rule, ...] = (
 )
 
 
-#: What holds where two steps fail: the second one can be what takes the first one's call
-#: back, or two calls fail of which each has come to rely on what the other one did.
+#: What holds where two steps fail and a call for it, see :func:`_rules`.
 AFTER_TWO_EVENTS: tuple[Rule, ...] = (
     errors_are_right,
     unharmed_calls_return,
@@ -280,7 +279,13 @@ def _rules(ending: Ending) -> tuple[Rule, ...]:
     if ending.gaps:
         return AFTER_A_GAP
     events = sum(len(one.events) for one in ending.actors)
-    return AFTER_TWO_EVENTS if events > 1 else RULES
+    failed = [one for one in ending.actors if one.error is not None]
+    # Of two calls that fail, each leaves what the other one has come to rely on, before it
+    # fails, too. A call to which two things happen can fail at the first, and be kept by
+    # the second from taking back what it did. In both cases the next call or the inverse
+    # ends it. Where a call only had to try again, all of it holds.
+    lost = len(failed) > 1 or any(len(one.events) > 1 for one in failed)
+    return AFTER_TWO_EVENTS if events > 1 and lost else RULES
 
 
 def broken(ending: Ending) -> tuple[str, str] | None:
