@@ -107,7 +107,8 @@ class Grounding:
         vip = translate.vip(vip, port, owner)
         if not {group["id"] for group in groups} & set(translate.groups(port)):
             others.refuse(self.cloud, port, owner)
-        if not groups and _may_have_one(port, vip):
+        known = {group["id"] for group in groups} & set(translate.groups(port))
+        if not known and _may_have_one(port, vip):
             groups = self.cloud.groups.find(owner)
         group = security_groups.choose(groups, [port, *plugged])
         made, shared = group is None, False

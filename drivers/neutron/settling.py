@@ -48,10 +48,11 @@ class Settled:
     :param group: the group that won, as this call saw or marked it last
     :param before: by the ids of ports, their changed attributes as they were
     :param after: the changed ports
-    :param revisions: of ports whose change was not answered, the number that they have if it
-        was made, and by nobody else
+    :param revisions: of ports whose change was not answered, the number that they have if
+        it was made, and by nobody else
     :param shared: whether another call did a part of it, so that it is not to be undone
-    :param overwrote: whether this call took the VIP's port from another one
+    :param overwrote: whether its last change took the VIP's port from another call
+    :param overtook: whether any of its changes did
     :param left: ids of the groups that it took the VIP's port from, into which the port was
         put since it was seen first
     """
@@ -62,6 +63,7 @@ class Settled:
     revisions: dict[str, int] = dataclasses.field(default_factory=dict)
     shared: bool = False
     overwrote: bool = False
+    overtook: bool = False
     left: set[str] = dataclasses.field(default_factory=set)
 
 
@@ -108,10 +110,14 @@ class Settlement:
         held = {group_id for port in ours for group_id in port["security_groups"]}
         held |= settled.left
         kept = {ground.group["id"], settled.group["id"], *ground.vip.sg_ids}
-        lost = {ground.group["id"]} - {settled.group["id"]} if ground.made else set()
-        if held - kept:
+        # One that was found: who made it leaves it for this call, and may have ended.
+        lost = {ground.group["id"]} - {settled.group["id"]}
+        # From whose group the port was taken is not known, but that the amphorae's wins.
+        took = bool(claims) and settled.overtook
+        if held - kept or took:
             groups = self.cloud.groups.find(self.load_balancer.id or "")
-            lost |= (held - kept) & {one["id"] for one in groups}
+            ids = {one["id"] for one in groups}
+            lost |= (ids if took else held & ids) - kept
         for group_id in lost:
             # Nobody looks for it later, so that one refusal must not be the end.
             any(self.cloud.groups.delete_unused(group_id) for _ in range(2))
@@ -307,6 +313,7 @@ def _is_alone(
         # What puts a port into the group in which it is by now counts less.
         both = port["revision_number"] + 2 * counted(changed)
         settled.overwrote = not alone and after["revision_number"] >= both
+        settled.overtook |= settled.overwrote
     elif not alone:
         # The mark in the answer is another call's.
         settled.before.pop(port["id"], None)

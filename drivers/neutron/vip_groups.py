@@ -94,6 +94,7 @@ class _Updating:
             on_failure(self.cloud.rules.undo, change)
             settled = self._settlement.settle(ground)
             on_failure(self._settlement.undo, settled)
+            self._settlement.tidy(ground, settled)
             require_time()
         return str(settled.group["id"])
 

@@ -45,6 +45,12 @@ MENDED = (
     # A call gives the VIP's port to a third one's group, although the one that it took it
     # from had put it into the same group.
     ("amphorae.update_vip_sg x 3", "A3>C C4>A A4>B B2>C C6>B"),
+    # A group stays that a call found and did not need, when the one that made it failed.
+    ("amphorae.update_vip_sg x 3", "-0>B B3>A A4>C C4>A A6>B B6.1>A A10!409*"),
+    # A call takes the VIP's port out of a group that was made after it had looked for it.
+    ("plug_vip_no_amphora x 3", "A3>B B3>A A5>C C2>B"),
+    # A group stays from which the call with amphorae took the VIP's port at the same time.
+    ("plug_vip + update_vip_sg", "-0>B B3>A A8>B"),
 )
 
 
