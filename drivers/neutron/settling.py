@@ -155,8 +155,8 @@ class Settlement:
                 if not _is_alone(ground, settled, port, change, after):
                     # At once, since the next port may fail.
                     alone, settled.shared = False, True
-            elif port["id"] in settled.after:
-                # Another call did it, and this one saw it before that.
+            else:
+                # Another call did it, and this one may have seen it before that.
                 settled.after[port["id"]] = port
         return alone
 

@@ -49,6 +49,8 @@ MENDED = (
     ("amphorae.update_vip_sg x 3", "-0>B B3>A A4>C C4>A A6>B B6.1>A A10!409*"),
     # A call takes the VIP's port out of a group that was made after it had looked for it.
     ("plug_vip_no_amphora x 3", "A3>B B3>A A5>C C2>B"),
+    # A call returns what it saw of a port before another one changed it.
+    ("plug_vip_moved x 2", "A18>B B5>A"),
     # A group stays from which the call with amphorae took the VIP's port at the same time.
     ("plug_vip + update_vip_sg", "-0>B B3>A A8>B"),
 )
