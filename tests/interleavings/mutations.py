@@ -136,24 +136,6 @@ def lost_groups_stay() -> contextlib.AbstractContextManager[Any]:
     return mock.patch.object(Settlement, "tidy", tidied)
 
 
-def reused_ports_taken_for_unshared() -> contextlib.AbstractContextManager[Any]:
-    """That another call has changed a reused port is not seen in the answer.
-
-    Mended by "Leave nothing behind of a call that another one overtook".
-    """
-    is_alone = settling._is_alone
-
-    def alone(
-        ground: Any, settled: Settled, port: Any, change: Any, after: Any
-    ) -> bool:
-        if after is None or port["id"] == ground.port["id"]:
-            return is_alone(ground, settled, port, change, after)
-        settled.after[port["id"]] = after
-        return True
-
-    return mock.patch.object(settling, "_is_alone", alone)
-
-
 def users_ports_taken_out() -> contextlib.AbstractContextManager[Any]:
     """A user's port is taken out of the group that another call has just made.
 
@@ -223,7 +205,6 @@ FOUND: tuple[Found, ...] = (
     Found(undo_without_a_look, "plug_vip x 2", "A{n}>B"),
     Found(pairs_refused_twice_for_good, "plug_vip_reused_port x 2", "A13>B"),
     Found(lost_groups_stay, "plug_vip + update_vip_sg", "A3>B"),
-    Found(reused_ports_taken_for_unshared, "plug_vip_reused_port x 2", "A12>B"),
     Found(users_ports_taken_out, "plug_vip_users_port x 2", "A12>B"),
     Found(marks_only_by_names, "plug_fixed_ip x 2", "A2!deadline", 1),
     Found(released_ports_not_relied_on, "failover_preparation x 2", "A8!deadline", 1),
