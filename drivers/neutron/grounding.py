@@ -20,7 +20,7 @@ from networker.drivers.flow import Step, step
 from networker.drivers.neutron import marks, others, security_groups, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused, is_gone, is_in_doubt
-from networker.drivers.neutron.ports import counted, is_alone, is_ours
+from networker.drivers.neutron.ports import counted, is_alone, is_ours, was_changed
 from networker.drivers.neutron.rule_plans import (
     Fields,
     came_with,
@@ -39,8 +39,6 @@ LOG = log.getLogger(__name__)
 _TRIES = 5
 #: What is changed of the VIP's port, once.
 OF_VIP = ("security_groups", "description")
-#: What Neutron numbers a resource that was never changed.
-_FIRST = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +65,11 @@ class Ground:
     before: list[Json] = dataclasses.field(default_factory=list)
     #: Marks of other calls that were seen on the group that this call made.
     others: set[str] = dataclasses.field(default_factory=set)
+
+    @property
+    def last_seen(self) -> Json:
+        """The VIP's port as it was before this call changed it the last time, if it did."""
+        return [self.port, *self.before][-1]
 
 
 def look(cloud: Cloud, owner: str) -> Step:
@@ -107,17 +110,16 @@ class Grounding:
         vip = translate.vip(vip, port, owner)
         if not {group["id"] for group in groups} & set(translate.groups(port)):
             others.refuse(self.cloud, port, owner)
-        known = {group["id"] for group in groups} & set(translate.groups(port))
-        if not known and _may_have_one(port, vip):
-            groups = self.cloud.groups.find(owner)
+            if _may_have_one(port, vip):
+                groups = self.cloud.groups.find(owner)
         group = security_groups.choose(groups, [port, *plugged])
         made, shared = group is None, False
         if group is None:
             group = self.cloud.groups.create(owner)
         self.relied.add(group["id"])
         # A change of a user's port leaves no trace of its own.
-        found = not made and (not is_ours(port) and marks.is_recent(group))
-        if found or (not made and _may_be_taken_back(group, [port, *plugged])):
+        traceless = not is_ours(port) and marks.is_recent(group)
+        if not made and (traceless or _may_be_taken_back(group, [port, *plugged])):
             group, shared = self.cloud.groups.mark(group), True
         return Ground(vip, port, group, made=made, shared=shared, plugged=plugged)
 
@@ -221,8 +223,7 @@ class Grounding:
 def _may_have_one(port: Json, vip: VIP) -> bool:
     """Tell whether a port may be in a group that was made just before it was read."""
     others = set(port["security_groups"]) - set(vip.sg_ids)
-    changed = port["revision_number"] > _FIRST and marks.is_recent(port)
-    return bool(others) and changed
+    return bool(others) and was_changed(port)
 
 
 def _is_as_left(ground: Ground, group: Json, port: Json) -> bool:
@@ -232,8 +233,7 @@ def _is_as_left(ground: Ground, group: Json, port: Json) -> bool:
     """
     if not is_ours(port):
         return marks.same(group, ground.group)
-    before = [ground.port, *ground.before][-1]
-    alone = is_alone(before, OF_VIP, port) or _has_overtaken(ground, port)
+    alone = is_alone(ground.last_seen, OF_VIP, port) or _has_overtaken(ground, port)
     return marks.same(port, group) and alone
 
 
@@ -242,8 +242,7 @@ def _has_overtaken(ground: Ground, port: Json) -> bool:
 
     What puts the port into the group in which it is by now counts less.
     """
-    before = [ground.port, *ground.before][-1]["revision_number"]
-    both = before + 2 * counted(OF_VIP)
+    both = ground.last_seen["revision_number"] + 2 * counted(OF_VIP)
     return is_ours(port) and bool(port["revision_number"] == both)
 
 

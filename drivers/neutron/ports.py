@@ -30,6 +30,8 @@ LOG = log.getLogger(__name__)
 
 #: How often a port is tried to be made or found, with other MAC addresses if need be.
 _TRIES = 5
+#: What Neutron numbers a port that was never changed.
+_AS_MADE = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -300,6 +302,11 @@ def is_attached(port: Json) -> bool:
 def is_ours(port: Json) -> bool:
     """Tell whether a driver of load balancers made a port, this one or Octavia's."""
     return str(port["name"]).startswith(naming.OURS)
+
+
+def was_changed(port: Json) -> bool:
+    """Tell whether a call has changed a port just now, and has not only made it."""
+    return bool(port["revision_number"] > _AS_MADE and marks.is_recent(port))
 
 
 def is_marked(port: Json) -> bool:

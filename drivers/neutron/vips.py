@@ -15,15 +15,13 @@ from networker.drivers.flow import step, undoing
 from networker.drivers.neutron import each, lending, marks, others, translate
 from networker.drivers.neutron.cloud import Cloud
 from networker.drivers.neutron.errors import Refused
-from networker.drivers.neutron.ports import Claimed, is_attached
+from networker.drivers.neutron.ports import Claimed, is_attached, was_changed
 from networker.drivers.neutron.translate import Json
 from networker.drivers.vip import match
 from networker.models import VIP, AdditionalVIP, LoadBalancer
 
 #: What a step is called that looks for the ports in a load balancer's groups.
 _USERS = "ports in the group"
-#: What Neutron numbers a port that was never changed.
-_AS_MADE = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +57,7 @@ class Vips:
 
     def _relied(self, port: Json, owner: str) -> Json | None:
         """Keep another call that has moved a VIP's port just now from moving it back."""
-        if not _is_vip_of(port, owner) or port["revision_number"] == _AS_MADE:
-            return port
-        if not marks.is_recent(port):
+        if not (_is_vip_of(port, owner) and was_changed(port)):
             return port
         # The mark tells as before with which group the port goes.
         return self.cloud.ports.mark(port["id"], marks.another(port))
