@@ -58,11 +58,8 @@ class _Place:
         """
         if node is None:
             return False
-        marked = self._arguments | arguments(node, channel)
-        options = {"durable": True, "auto_delete": False, "arguments": marked}
         try:
-            channel.queue_declare(self._name, nowait=True, **options)
-            channel.basic_qos(0, 0, False)
+            self._declare(channel, node)
         except amqp.PreconditionFailed:
             return False  # it is elsewhere, or left over from another configuration
         return True
@@ -72,16 +69,24 @@ class _Place:
         node = node_of(channel)
         if node is None or not self.exists(channel):
             return False
-        marked = self._arguments | arguments(node, channel)
         try:
-            channel.queue_declare(
-                self._name, durable=True, auto_delete=False, arguments=marked
-            )
+            self._declare(channel, node)
         except amqp.PreconditionFailed as error:
             return not is_elsewhere(error.reply_text)
         except amqp.NotFound:  # its node is lost
             return False
         return False
+
+    def _declare(self, channel: Any, node: str) -> None:
+        """Declare the queue on a node.
+
+        :raises PreconditionFailed: it is elsewhere, or left over
+        :raises NotFound: it is on a node that is lost
+        """
+        marked = self._arguments | arguments(node, channel)
+        options = {"durable": True, "auto_delete": False, "arguments": marked}
+        channel.queue_declare(self._name, nowait=True, **options)
+        channel.basic_qos(0, 0, False)
 
 
 def left_over(channel: Any, topic: str) -> bool:
