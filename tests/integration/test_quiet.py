@@ -377,21 +377,29 @@ def test_an_answer_that_nobody_waits_for(broker, tmp_path, mode):
         site.serves()
 
 
+@contextlib.contextmanager
+def takes_one(site: Site, name: str) -> Iterator[None]:
+    """Let a policy limit a queue to one message; what comes besides is refused."""
+    policy, control = f"p{uuid.uuid4().hex}", site.node.control
+    limits = json.dumps({"max-length": 1, "overflow": "reject-publish"})
+    control("set_policy", policy, f"^{name}$", limits, "--apply-to", "queues")
+    try:
+        yield
+    finally:
+        control("clear_policy", policy)
+
+
 @pytest.mark.parametrize("mode", OURS)
 def test_a_queue_that_takes_no_more(broker, tmp_path, mode):
     """A request that the broker nacks is BusUnavailable, and goes when there is room."""
-    policy = f"p{uuid.uuid4().hex}"
     with (
         site_of(broker, tmp_path, mode, latency=1, workers=1, threads=1) as site,
         ThreadPoolExecutor(16) as pool,
     ):
-        limits = json.dumps({"max-length": 1, "overflow": "reject-publish"})
-        pattern = f"^{site.topic}$"
-        broker.control("set_policy", policy, pattern, limits, "--apply-to", "queues")
-        cast = site.client.with_options(timeout=4).cast.get_port
-        casts = [pool.submit(cast, NOWHERE) for _ in range(16)]
-        errors = [done.exception(20) for done in casts]
-        broker.control("clear_policy", policy)
+        with takes_one(site, site.topic):
+            cast = site.client.with_options(timeout=4).cast.get_port
+            casts = [pool.submit(cast, NOWHERE) for _ in range(16)]
+            errors = [done.exception(20) for done in casts]
         failed = [error for error in errors if error is not None]
         refused = [e for e in failed if isinstance(e, exceptions.BusUnavailable)]
         assert refused
@@ -412,18 +420,14 @@ def test_a_queue_that_takes_no_more(broker, tmp_path, mode):
 @pytest.mark.parametrize("mode", OURS)
 def test_a_queue_for_calls_that_takes_no_more(broker, tmp_path, mode):
     """A call that the broker nacks is sent again while there is time, or is refused."""
-    policy = f"p{uuid.uuid4().hex}"
     with (
         site_of(broker, tmp_path, mode, latency=1, workers=1, threads=1) as site,
         ThreadPoolExecutor(8) as pool,
     ):
-        limits = json.dumps({"max-length": 1, "overflow": "reject-publish"})
-        pattern = f"^{site.calls_queue}$"
-        broker.control("set_policy", policy, pattern, limits, "--apply-to", "queues")
-        call = site.client.with_options(timeout=40).get_port
-        calls = [pool.submit(call, NOWHERE) for _ in range(8)]
-        errors = [done.exception(60) for done in calls]
-        broker.control("clear_policy", policy)
+        with takes_one(site, site.calls_queue):
+            call = site.client.with_options(timeout=40).get_port
+            calls = [pool.submit(call, NOWHERE) for _ in range(8)]
+            errors = [done.exception(60) for done in calls]
         answered = [e for e in errors if isinstance(e, exceptions.PortNotFound)]
         refused = [e for e in errors if isinstance(e, exceptions.BusUnavailable)]
         assert answered
