@@ -20,7 +20,7 @@ from networker.context import current
 from networker.testing import rabbitmq
 
 #: What takes minutes: every fault at every request, a broker that fails in every way,
-#: clusters. `make test-long` runs it.
+#: clusters, signals at any moment. `make test-long` runs it.
 LONG = (
     "faults/test_adoption.py",
     "faults/test_crash_points.py",
@@ -30,10 +30,12 @@ LONG = (
     "integration/test_chaos.py",
     "integration/test_cluster.py",
     "integration/test_config_check.py",
+    "integration/test_demo.py",
     "integration/test_junk.py",
     "integration/test_outcomes.py",
     "integration/test_policies.py",
     "integration/test_quiet.py",
+    "integration/test_reload.py",
     "integration/test_topology.py",
 )
 
