@@ -18,6 +18,7 @@ import base64
 import contextlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -33,6 +34,7 @@ _ROOT = "NETWORKER_RABBITMQ_ROOT"
 _MORE = "RABBITMQ_CONFIG_FILES"
 _HOME = pathlib.PurePosixPath("/usr/lib/rabbitmq")
 _HOST = "127.0.0.1"
+_PORTS = range(20000, 32768)
 _NOT_DENIED = "failed_to_deny_deprecated_features"
 #: What of a queue is the same in every release of RabbitMQ.
 _COLUMNS = {
@@ -92,11 +94,16 @@ def _command(program: object, *arguments: str) -> list[str]:
 
 
 def free_port() -> int:
-    """Return a TCP port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port on loopback that nobody listens on.
+
+    It is none of those that systems give to whoever connects: such a one can be taken
+    before its program listens on it, or while a broker is down.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((_HOST, port))
+            return port
+    raise OSError(f"all ports from {_PORTS.start} to {_PORTS.stop - 1} are taken")
 
 
 class Node:
