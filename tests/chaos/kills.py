@@ -61,7 +61,8 @@ def _under_kills(
     bench = Sandboxed(setup, "kill", latency=LATENCY, networker={"delivery": delivery})
     with opened(bench, masters):
         # Lost calls of the stock driver end at their timeout only.
-        load = Load(bench, setup.seed, callers, timeout=10.0)
+        timeout = 10.0 if delivery == "at-most-once" else 60.0
+        load = Load(bench, setup.seed, callers, timeout=timeout)
         setup.say(f"{operations} calls and casts, {delivery}")
         killer = Killer(bench.children, every, setup.seed)
         with killer, load.running(at_least=operations):

@@ -66,6 +66,14 @@ class Result:
         self.figures.append(Figure(name, value, least=wanted, most=wanted))
         return self
 
+    def untimed(self) -> Self:
+        """Let times be noted only, not judged."""
+        self.figures = [
+            Figure(one.name, one.value, one.unit) if one.unit == "s" else one
+            for one in self.figures
+        ]
+        return self
+
     @property
     def broken(self) -> list[str]:
         """The figures that are out of their bounds; empty if the experiment passed."""

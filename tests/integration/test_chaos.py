@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos import short
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(700)
 GROUPS = [["kill", "poison", "twins", "lifecycles"], ["broker", "cut", "rolling"]]
 
 
@@ -20,5 +20,5 @@ def running(broker):
 @pytest.mark.parametrize("group", range(len(GROUPS)), ids=map(" ".join, GROUPS))
 def test_nothing_is_lost_and_nothing_is_done_twice(running, group):
     """Each experiment shows what it must, in its short form."""
-    output = short.broken(running[group], timeout=300)
+    output = short.broken(running[group], timeout=600)
     assert not output, output
