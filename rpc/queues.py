@@ -242,7 +242,7 @@ class Requests(Consumer):
             # One whose leader has died counts none for some seconds.
             self._unknown = 0 if known else self._unknown + 1
             if known is None or self._unknown > _MOST_UNKNOWN:
-                raise Deaf(f"the queue {self.queue_name} does not know its consumer")
+                raise self._deaf()
             for queue in filter(None, [self._queue(), self._dead]):
                 self._bind(queue(channel))
         except amqp.ChannelError as error:
@@ -252,8 +252,14 @@ class Requests(Consumer):
         try:
             queue.queue_bind()
         except amqp.NotFound as error:
+            if queue.name == self.queue_name and self._consumers(queue.channel) is None:
+                # Deleted just now: it is declared, and that told, with its consumer.
+                raise self._deaf() from error
             LOG.warning("%s is declared again: %s", queue.name, error.reply_text)
             queue.declare()
+
+    def _deaf(self) -> Deaf:
+        return Deaf(f"the queue {self.queue_name} does not know its consumer")
 
     def _consumers(self, channel: Any) -> int | None:
         """Return how many consume from the queue; None if there is no queue."""
