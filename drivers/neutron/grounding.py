@@ -234,7 +234,9 @@ def _is_as_left(ground: Ground, group: Json, port: Json) -> bool:
     if not is_ours(port):
         return marks.same(group, ground.group)
     alone = is_alone(ground.last_seen, OF_VIP, port) or _has_overtaken(ground, port)
-    return marks.same(port, group) and alone
+    # This call may have marked the group again since it changed the port.
+    marked = marks.same(port, group) or marks.same(port, ground.group)
+    return marked and alone
 
 
 def _has_overtaken(ground: Ground, port: Json) -> bool:

@@ -53,6 +53,8 @@ MENDED = (
     ("plug_vip_moved x 2", "A18>B B5>A"),
     # A group stays from which the call with amphorae took the VIP's port at the same time.
     ("plug_vip + update_vip_sg", "-0>B B3>A A8>B"),
+    # A call does not know its own group any more after it marked it again.
+    ("plug_vip + update_vip_sg", "A3>B B4>A A8>B A12!409"),
 )
 
 
