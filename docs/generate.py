@@ -117,7 +117,7 @@ def errors() -> Iterator[str]:
     tree = (exceptions.__doc__ or "").split("::\n", 1)[1].split("\n:class:", 1)[0]
     yield "```" + inspect.cleandoc("\n" + tree).join(["\n", "\n"]) + "```\n"
     yield "| error | when | attributes |\n|---|---|---|"
-    for name, kind in codec.known().items():
+    for name, kind in codec.error_classes().items():
         own = sorted(kind.names() - {"orig_msg", "orig_code"})
         about = ", ".join(f"`{attribute}`" for attribute in own)
         yield f"| `{name}` | {plain((kind.__doc__ or '').splitlines()[0])} | {about} |"

@@ -17,7 +17,7 @@ from typing import Any
 from oslo_context import context as oslo_context
 
 from networker import exceptions
-from networker._text import plain
+from networker._text import printable
 
 #: Characters of an id or a name that another process has sent.
 _LONGEST = 255
@@ -150,7 +150,7 @@ def _is_text(value: object) -> bool:
 
 def _id(text: str) -> str:
     """Return what stands for a text in logs and in HTTP headers."""
-    return plain(text, _LONGEST).encode("ascii", "backslashreplace").decode()
+    return printable(text, _LONGEST).encode("ascii", "backslashreplace").decode()
 
 
 def is_id(value: object) -> bool:

@@ -8,7 +8,7 @@ import logging
 from oslo_config import cfg
 from oslo_log import log
 
-from networker._text import plain
+from networker._text import printable
 
 #: Libraries that would log every message, request or reconnection of theirs.
 _QUIET = {
@@ -29,7 +29,7 @@ class Record(logging.LogRecord):
     def getMessage(self) -> str:  # noqa: N802 - Python's
         """Return the text, with line ends and the like escaped."""
         text = super().getMessage()
-        return plain(text, len(text))
+        return printable(text, len(text))
 
     @property
     def error_summary(self) -> str:
@@ -38,7 +38,7 @@ class Record(logging.LogRecord):
 
     @error_summary.setter
     def error_summary(self, text: str) -> None:
-        vars(self)["error_summary"] = plain(text, len(text))
+        vars(self)["error_summary"] = printable(text, len(text))
 
 
 def quieten() -> None:

@@ -24,7 +24,8 @@ from typing import Any, NoReturn
 from oslo_service import backend
 
 from networker import service
-from networker.rpc import policies
+from networker.rpc.rabbitmq import policies
+from networker.rpc.transport import open_transport
 from networker.service import Refused, Worker
 
 LOG = logging.getLogger("networker.master")
@@ -97,7 +98,7 @@ def run(channel: Channel, arguments: Sequence[str]) -> int:
         channel.tell("ending", text=str(error), code=error.code)
         return error.code
     channel.tell("checked")
-    policies.warn(conf)
+    policies.warn(conf, open_transport(conf))
     LOG.info("starting: %s", report)
     for text in report.warnings:
         LOG.warning("%s", text)

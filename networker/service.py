@@ -24,8 +24,10 @@ from oslo_service.backend.base import ServiceBase
 from networker import conf as options
 from networker import drivers, exceptions, logs, strict
 from networker.context import Context
-from networker.rpc import checks, policies
+from networker.rpc import client
+from networker.rpc.rabbitmq import policies
 from networker.rpc.server import Server
+from networker.rpc.transport import open_transport
 
 LOG = logging.getLogger(__name__)
 
@@ -170,7 +172,7 @@ def check_caller(conf: cfg.ConfigOpts) -> Report:
         wrong += strict.values(conf)
         if wrong:
             raise Refused("; ".join(wrong))
-        facts, warnings = checks.caller(conf)
+        facts, warnings = client.check(conf)
         return Report(facts | versions(), warnings)
 
 
@@ -187,7 +189,7 @@ def _check(conf: cfg.ConfigOpts, driver: drivers.NetworkDriver, rights: bool) ->
     facts = {"driver": conf.networker.driver, **driver.describe(), **server.describe()}
     if rights:
         facts |= server.rights()
-        warnings += policies.complaints(conf)
+        warnings += policies.complaints(conf, open_transport(conf))
     return Report(facts | versions(), warnings)
 
 

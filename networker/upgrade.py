@@ -23,11 +23,12 @@ from oslo_upgradecheck.upgradecheck import Code, Result
 
 from networker import conf as options
 from networker import exceptions, strict
-from networker.rpc import broker, calls, policies, rabbit
-from networker.rpc.queues import calls_name
-from networker.rpc.telling import Publisher
+from networker.rpc.outcomes import OutcomePublisher
+from networker.rpc.rabbitmq import broker, call_queue, policies
+from networker.rpc.rabbitmq.messaging_driver import driver_of
+from networker.rpc.rabbitmq.queues import calls_name
 from networker.rpc.tokens import Tokens
-from networker.rpc.transport import open_transport, target
+from networker.rpc.transport import check, open_transport, target
 
 _NAME = "networker-status"
 ABOUT = (
@@ -68,9 +69,9 @@ class Checks(upgradecheck.UpgradeCommands):
         return _sound(self._queues)
 
     def _queues(self) -> None:
-        broker.check(open_transport(self._conf), target(self._conf))
+        check(open_transport(self._conf), target(self._conf))
         if self._conf.networker.notify:
-            Publisher(self._conf).check()
+            OutcomePublisher(self._conf).check()
 
     def calls(self) -> Result:
         """Look whether calls can wait in memory, where they should."""
@@ -78,14 +79,17 @@ class Checks(upgradecheck.UpgradeCommands):
 
     def _calls(self) -> list[str]:
         transport = open_transport(self._conf)
-        driver, topic = transport._driver, self._conf.networker.topic
-        if not isinstance(driver, rabbit.Driver) or not driver.transient:
+        driver, topic = driver_of(transport), self._conf.networker.topic
+        if not driver or not driver.transient:
             return []
-        with broker.look(transport) as found, found.connection.channel() as channel:
-            if not calls.left_over(channel, topic):
+        with (
+            broker.connected(transport) as found,
+            found.connection.channel() as channel,
+        ):
+            if not call_queue.left_over(channel, topic):
                 return []
         name = calls_name(topic)
-        where = f"--vhost '{driver._url.virtual_host or '/'}' '{name}'"
+        where = f"--vhost '{broker.virtual_host(transport)}' '{name}'"
         text = (
             f"the queue {name} is left over from another release or configuration, so "
             "that calls are written to disk; delete it when no worker of that release "
@@ -98,7 +102,9 @@ class Checks(upgradecheck.UpgradeCommands):
         if not self._conf.networker.management_url:
             why = "not looked at: [networker] management_url is not set"
             return Result(Code.SUCCESS, why)
-        return _sound(lambda: policies.complaints(self._conf))
+        return _sound(
+            lambda: policies.complaints(self._conf, open_transport(self._conf))
+        )
 
     _upgrade_checks = (
         ("Options of the configuration", names),

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bus: the interface at a distance."""
+"""Call the methods of a NetworkDriver over a message bus, and serve them in workers.
+
+A call goes through ``client``, ``codec`` and ``bus`` into the broker, and in a worker
+through ``server`` and ``dispatcher`` to the driver. ``contract`` says what can be called,
+and ``transport`` chooses what carries it: RabbitMQ (``rabbitmq``) or something in memory.
+"""
 
 import networker._eventlet  # noqa: F401 - before anything of oslo.messaging
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The caller's end of the bus, which keeps its deadlines."""
+"""The bus as a client sees it: sends requests, and ends each by its deadline."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from typing import Any
 
 from oslo_config import cfg
 
-from networker import exceptions
 from networker.context import Context
-from networker.rpc import rabbit, sizes
-from networker.rpc.caller import Caller
-from networker.rpc.plain import Plain
+from networker.rpc import codec, transport
 from networker.rpc.request import Request
-from networker.rpc.transport import open_transport
 
 
 class Bus:
@@ -29,13 +25,10 @@ class Bus:
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._transport = open_transport(conf, caller=True)
+        self._transport = transport.open_transport(conf, caller=True)
         self._topic = f"{conf.networker.exchange}/{conf.networker.topic}"
-        on_rabbit = isinstance(self._transport._driver, rabbit.Driver)
-        deliverer = Caller if on_rabbit else Plain
-        self._delivery: Caller | Plain = deliverer(conf, self._transport)
+        self._caller = transport.caller(conf, self._transport)
         self._most = conf.networker.max_message_size
-        self._closed = False
 
     def call(
         self,
@@ -70,8 +63,7 @@ class Bus:
 
     def close(self) -> None:
         """End the requests that are under way; those made afterwards are refused."""
-        self._closed = True
-        self._delivery.close()
+        self._caller.close()
         self._transport.cleanup()
 
     def _deliver(
@@ -82,11 +74,8 @@ class Bus:
         timeout: float,
         pool_timeout: float | None = None,
     ) -> Any:
-        sizes.check_request(method, [wire, context.to_wire()], self._most)
-        if self._closed:
-            text = f"{method}: this client is closed"
-            raise exceptions.BusUnavailable(text, method=method)
+        codec.check_request(method, [wire, context.to_wire()], self._most)
         end = time.monotonic() + timeout
         where = self._topic, timeout, end, pool_timeout
         request = Request(context, method, wire, *where)
-        return self._delivery.deliver(request)
+        return self._caller.deliver(request)

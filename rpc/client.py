@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The controller's end: the interface as if its driver were here."""
+"""The client: a NetworkDriver for controllers, whose methods run in a worker."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from oslo_context import context as oslo_context
 
 from networker import _eventlet, exceptions, strict
 from networker import conf as options
-from networker._text import plain
+from networker._text import printable
 from networker.context import Context
 from networker.drivers import base
-from networker.rpc import codec, contract
+from networker.rpc import codec, contract, transport
 from networker.rpc.bus import Bus
 from networker.rpc.tokens import Tokens
 
@@ -134,7 +134,7 @@ class Client(base.NetworkDriver):
                 self._options.pool_timeout,
             )
             answer = codec.decode_answer(method, wire)
-            worker = plain(answer.worker, _LONGEST)
+            worker = printable(answer.worker, _LONGEST)
             if answer.error is not None:
                 raise codec.decode_error(answer.error)
             return codec.decode_result(method, answer.result)
@@ -216,3 +216,22 @@ def connect(conf: cfg.ConfigOpts) -> Client:
     tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
     client: Client = _CLIENT(Bus(conf), tokens, settings)
     return client
+
+
+def check(conf: cfg.ConfigOpts) -> tuple[dict[str, str], list[str]]:
+    """Find out whether calls could be made with a configuration.
+
+    :param conf: a configuration on which :func:`networker.conf.register` was called
+    :returns: what was found, by name, and what is not as it should be
+    :raises BusUnavailable: the broker does not let us do what a caller does, or cannot
+        be reached; see `refused`
+    :raises ValueError: the transport_url or the keys of users' tokens are wrong
+    """
+    Tokens(conf)
+    opened = transport.open_transport(conf, caller=True)
+    facts = transport.describe(conf, opened)
+    keys = len(conf.networker.user_token_keys)
+    forwarded = conf.networker.forward_user_tokens
+    facts["users' tokens"] = f"sealed, {keys} keys" if forwarded else "not sent"
+    found, lacking = transport.caller_facts(conf, opened)
+    return facts | found, lacking

@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments, results and errors, to and from what JSON can carry.
+"""Encode and decode arguments, results and errors, as JSON can carry them.
 
 A reply is ``{"result": ...}`` or ``{"error": {...}}``, and always names its worker.
 Errors are data, so that their class, message and attributes survive, and no traceback
 of the worker reaches the caller.
+
+A broker that gets a message above its limit closes the channel, and with it goes what
+others have on it. So each sender looks first how large a message is.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
+import os
+import socket
 from typing import Any
 
 import msgspec
 
 from networker import exceptions
-from networker._types import known as known_type
+from networker._text import abbreviated, printable
+from networker._types import known
 from networker.rpc.contract import Method
-from networker.rpc.oneline import one_line, shown
+
+#: Bytes of what is in a message besides: ids, where the answer goes, the envelope.
+_BESIDES = 2048
+#: By how much oslo.messaging's JSON, which is encoded twice, is larger at most.
+_GROWTH = 4
 
 
 class Error(msgspec.Struct, kw_only=True):
@@ -31,7 +42,7 @@ class Error(msgspec.Struct, kw_only=True):
     attributes: dict[str, Any] = {}
 
 
-@known_type
+@known
 class Answer(msgspec.Struct, kw_only=True):
     """What a worker answers.
 
@@ -68,7 +79,7 @@ def decode_arguments(method: Method, wire: dict[str, Any]) -> dict[str, Any]:
     unknown = wire.keys() - method.parameters.keys()
     if unknown:
         raise exceptions.InvalidRequest(
-            f"{method.name}: unknown argument {shown(min(map(str, unknown)))}",
+            f"{method.name}: unknown argument {abbreviated(min(map(str, unknown)))}",
             method=method.name,
         )
     arguments = _convert(method, wire)
@@ -109,26 +120,28 @@ def decode_result(method: Method, wire: Any) -> Any:
 
 
 def encode_error(error: exceptions.NetworkException) -> Error:
-    """Encode an error of the interface; attributes that JSON has no word for as text."""
+    """Encode an error of the interface; attributes that JSON cannot express become text."""
     kinds = [
         kind.__name__
         for kind in type(error).__mro__
         if issubclass(kind, exceptions.NetworkException)
     ]
-    attributes = {name: _plain(value) for name, value in error.attributes().items()}
+    attributes = {
+        name: _json_value(value) for name, value in error.attributes().items()
+    }
     return Error(kinds=kinds, message=_text(str(error)), attributes=attributes)
 
 
-def shortened(error: exceptions.NetworkException) -> Error:
+def encode_short_error(error: exceptions.NetworkException) -> Error:
     """Encode an error that would be too large: its texts are cut or left out."""
     wire = encode_error(error)
     kept = {k: v for k, v in wire.attributes.items() if not isinstance(v, str)}
-    return Error(kinds=wire.kinds, message=one_line(wire.message), attributes=kept)
+    return Error(kinds=wire.kinds, message=printable(wire.message), attributes=kept)
 
 
 def decode_error(wire: Error) -> exceptions.NetworkException:
     """Return the exception of the first class that this release knows."""
-    kind = next((known()[k] for k in wire.kinds if k in known()), None)
+    kind = next((error_classes()[k] for k in wire.kinds if k in error_classes()), None)
     kind = kind or exceptions.NetworkException
     names = kind.names()
     return kind(
@@ -136,7 +149,18 @@ def decode_error(wire: Error) -> exceptions.NetworkException:
     )
 
 
-def known() -> dict[str, type[exceptions.NetworkException]]:
+def encode_refusal(error: exceptions.NetworkException) -> dict[str, Any]:
+    """Return the encoded answer to a request for which no method is called."""
+    answer = Answer(worker=this_worker(), error=encode_error(error))
+    return encode_answer(answer)
+
+
+def this_worker() -> str:
+    """Return how answers name this process: by its host and its process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def error_classes() -> dict[str, type[exceptions.NetworkException]]:
     """Return the errors that may cross the bus, by name."""
     return {
         name: kind
@@ -145,7 +169,44 @@ def known() -> dict[str, type[exceptions.NetworkException]]:
     }
 
 
-def _plain(value: object) -> bool | float | str:
+def excess(content: Any, most: int) -> int:
+    """Return how large a message is, in bytes, if that is more than it may be; else 0.
+
+    It is measured as oslo.messaging would send it, in its envelope, also where it goes
+    bare: so one request is either always too large or never.
+
+    :param content: what JSON can carry
+    :raises UnicodeEncodeError: it has text that is none
+    """
+    bare = len(msgspec.json.encode(content)) + _BESIDES
+    if bare * _GROWTH <= most:
+        return 0
+    size = len(json.dumps(json.dumps(content))) + _BESIDES
+    return size if size > most else 0
+
+
+def check_request(method: str, content: Any, most: int) -> None:
+    """Refuse a request that cannot be sent.
+
+    :param method: its name
+    :param content: arguments and context
+    :param most: bytes that it may have
+    :raises InvalidRequest: it is too large, or has text that is none
+    """
+    try:
+        size = excess(content, most)
+    except (UnicodeEncodeError, RecursionError) as error:
+        text = f"{method}: the request cannot be sent: {error}"
+        raise exceptions.InvalidRequest(text, method=method) from error
+    if size:
+        text = (
+            f"{method}: the request has {size} bytes, and [networker] max_message_size "
+            f"lets {most} through; nothing was sent"
+        )
+        raise exceptions.InvalidRequest(text, method=method)
+
+
+def _json_value(value: object) -> bool | float | str:
     """Return what JSON can carry of an attribute."""
     if isinstance(value, (bool, int, float)):
         return value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interface as the bus sees it: read off :class:`NetworkDriver`, written nowhere."""
+"""The interface as the bus sees it, derived from :class:`NetworkDriver`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from networker.drivers import base
 from networker.drivers.operation import Operation
 
 NAMESPACE = "network"
+#: oslo.messaging's priority of all notifications of outcomes, so that they have one queue.
+OUTCOMES_PRIORITY = "info"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,11 @@ def _method(name: str, operation: Operation) -> Method:
         arguments=known(msgspec.defstruct(name, fields, kw_only=True)),
         returns=known(hints["return"]),
     )
+
+
+def outcomes_topic(topic: str) -> str:
+    """Name the topic on which workers publish how the casts of a topic ended."""
+    return f"{topic}.outcomes"
 
 
 @functools.cache

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker's edge: a request in, a driver's method called, always an answer out."""
+"""The dispatcher: calls the driver's method for a request, and always returns an answer."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -15,11 +13,11 @@ from typing import Any
 import oslo_messaging
 
 from networker import exceptions
-from networker._text import plain
+from networker._text import printable
 from networker.conf import MAX_MESSAGE_SIZE
 from networker.context import Context
 from networker.drivers import base
-from networker.rpc import codec, contract, sizes
+from networker.rpc import codec, contract
 from networker.rpc.tokens import Tokens
 
 LOG = logging.getLogger(__name__)
@@ -56,7 +54,7 @@ class Dispatcher:
         self._tokens = tokens
         self._publish = publish
         self._most = most
-        self._worker = _this_worker()
+        self._worker = codec.this_worker()
         self._late = itertools.count(1)
 
     def endpoint(self) -> Any:
@@ -97,7 +95,7 @@ class Dispatcher:
                 answer = self._broken(method, error)
                 outcome, text = "broken", type(error).__name__
             seconds = time.monotonic() - began
-            _tell(method, context, seconds, outcome, text)
+            _log(method, context, seconds, outcome, text)
             if self._publish and not context.awaited:
                 self._publish(context, method.name, answer, seconds)
         return answer
@@ -123,7 +121,7 @@ class Dispatcher:
         self, method: contract.Method, context: Context, answer: dict[str, Any]
     ) -> None:
         """Raise WorkerError for an answer that cannot be sent; what was done stays."""
-        size = sizes.excess(answer, self._most)
+        size = codec.excess(answer, self._most)
         if not size:
             return
         text = (
@@ -138,8 +136,10 @@ class Dispatcher:
     def _failed(self, error: exceptions.NetworkException) -> dict[str, Any]:
         answer = codec.Answer(worker=self._worker, error=codec.encode_error(error))
         wire = codec.encode_answer(answer)
-        if sizes.excess(wire, self._most):
-            short = codec.Answer(worker=self._worker, error=codec.shortened(error))
+        if codec.excess(wire, self._most):
+            short = codec.Answer(
+                worker=self._worker, error=codec.encode_short_error(error)
+            )
             wire = codec.encode_answer(short)
         return wire
 
@@ -153,17 +153,7 @@ class Dispatcher:
         )
 
 
-def refusal(error: exceptions.NetworkException) -> dict[str, Any]:
-    """Return the encoded answer to a request for which no method is called."""
-    answer = codec.Answer(worker=_this_worker(), error=codec.encode_error(error))
-    return codec.encode_answer(answer)
-
-
-def _this_worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _tell(
+def _log(
     method: contract.Method,
     context: Context,
     seconds: float,
@@ -180,12 +170,15 @@ def _tell(
         "caller": context.caller,
         "seconds": seconds,
         "outcome": outcome,
-        "error": error and plain(error, _LONGEST),
+        "error": error and printable(error, _LONGEST),
     }
     LOG.info(_FAILED if error else _DONE, fields, extra={"extra": fields})
 
 
 def _lease(wire_context: Any) -> Callable[[], bool] | None:
-    """Return what :mod:`networker.rpc.listener` put there; JSON cannot."""
+    """Return the function that asks the broker whether the request is still this worker's.
+
+    A listener puts it into the context, and JSON cannot.
+    """
     lease = wire_context.get("lease") if isinstance(wire_context, dict) else None
     return lease if callable(lease) else None

@@ -1,30 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How controllers learn the outcomes of casts, which workers tell."""
+"""The outcomes of casts, which workers publish and controllers take.
+
+They are oslo.messaging notifications of the types ``networker.<method>.end`` and
+``networker.<method>.error``, on the exchange of the requests and the topic
+``<topic>.outcomes``; all have the priority ``info``, so that there is one queue, in
+which they keep their order. They are published if ``[networker] notify`` is set.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
+import datetime
 import logging
 import queue
+import socket
 import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import oslo_messaging
+import tenacity
 from oslo_config import cfg
-from oslo_messaging._drivers import base, common
 
 from networker import _eventlet, exceptions
 from networker import conf as options
+from networker._text import printable
 from networker._types import known
-from networker.rpc import aside, broker, codec, contract, listener, rabbit, telling
-from networker.rpc.oneline import Seldom, one_line
-from networker.rpc.queues import Requests
+from networker.context import Context
+from networker.rpc import codec, contract
+from networker.rpc.transport import NOT_TAKEN, notifications, open_transport
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds that closing waits for the broker.
+_CLOSING = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +65,7 @@ class Outcome:
 class _Inbox:
     """Outcomes as they arrive, each acknowledged when the next one is asked for."""
 
-    def __init__(
-        self, source: base.PollStyleListenerAdapter, timeout: float | None
-    ) -> None:
+    def __init__(self, source: Any, timeout: float | None) -> None:
         self._source = source
         self._timeout = timeout
         self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -86,7 +96,7 @@ class _Inbox:
         """
         closing = threading.Thread(target=self._close, daemon=True, name="outcomes")
         closing.start()
-        closing.join(broker.PATIENCE)
+        closing.join(_CLOSING)
 
     def _close(self) -> None:
         self._source.stop()
@@ -97,35 +107,11 @@ class _Inbox:
         self._source.cleanup()
 
 
-class _Told(listener.Request):
-    """An outcome that the broker keeps until it is acknowledged.
-
-    To requeue it nothing is done: it goes back when the connection is closed.
-    """
-
-    def acknowledge(self) -> None:
-        """Let the broker forget it."""
-        self.finish()
-
-
-class _Listener(listener.Listener):
-    message_cls = _Told
-
-    def __init__(self, driver: Any, conn: Any) -> None:
-        super().__init__(driver, conn)
-        self._junk = Seldom(LOG)
-
-    def refuse(self, message: Any, why: str) -> None:
-        """Drop what is no outcome."""
-        self._junk.warning(f"a message of {message.size} bytes was dropped: {why}")
-        self._connection.do(functools.partial(aside.drop, message))
-
-
 @contextlib.contextmanager
 def outcomes(
     conf: cfg.ConfigOpts, timeout: float | None = None
 ) -> Iterator[Iterable[Outcome]]:
-    """Take what workers tell of casts, from the queue that all controllers share.
+    """Take the outcomes of casts from the queue that all controllers share.
 
     ::
 
@@ -147,9 +133,9 @@ def outcomes(
     """
     _eventlet.refuse()
     options.register(conf)
-    transport, target = telling.connected(conf), telling.target(conf)
-    telling.check(transport, target)
-    inbox = _Inbox(_listen(transport, target), timeout)
+    transport, target = _transport(conf), _target(conf)
+    notifications.check(transport, target)
+    inbox = _Inbox(notifications.listen(transport, target), timeout)
     try:
         yield inbox
         inbox.settle()
@@ -157,21 +143,101 @@ def outcomes(
         inbox.close()
 
 
-def _listen(
-    transport: Any, target: oslo_messaging.Target
-) -> base.PollStyleListenerAdapter:
-    if not isinstance(transport._driver, rabbit.Driver):
-        return transport._listen_for_notifications(
-            [(target, telling.PRIORITY)], None, 1, None
+class Unpublished(BaseException):
+    """An outcome could not be published, and the request must not be acknowledged.
+
+    It is no Exception, since oslo.messaging would answer that and acknowledge.
+    """
+
+
+class OutcomePublisher:
+    """Publishes for a worker how casts ended, each before its request is acknowledged.
+
+    A worker that dies in between leaves the request to another one, which publishes
+    it again under the same operation id: an outcome is published at least once.
+
+    While the broker is away a cast's thread tries until it is back, as one does that has
+    an answer to send. When the worker is told to stop it gives up after one more attempt,
+    so that stopping ends; the broker still has the request, and another worker gets it.
+
+    :param conf: a configuration on which :func:`networker.conf.register` was called
+    :raises ValueError: the transport_url is wrong
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._transport = _transport(conf)
+        self._target = _target(conf)
+        self._name = f"networker.{socket.gethostname()}"
+        self._hurried = threading.Event()
+
+    def check(self) -> None:
+        """Make sure that outcomes can be published.
+
+        :raises BusUnavailable: the broker does not let us in, or an exchange or a queue
+            exists with other properties; the message says how to mend it
+        """
+        notifications.check(self._transport, self._target)
+
+    def publish(
+        self, context: Context, method: str, answer: dict[str, Any], seconds: float
+    ) -> None:
+        """Publish how a cast ended; return when the broker has it.
+
+        :param answer: as :func:`networker.rpc.codec.encode_answer` returns it
+        :param seconds: how long it ran
+        :raises Unpublished: the broker is away, and the worker stops
+        """
+        message = {
+            "message_id": str(uuid.uuid4()),
+            "publisher_id": self._name,
+            "event_type": f"networker.{method}.{'error' if answer['error'] else 'end'}",
+            "priority": contract.OUTCOMES_PRIORITY.upper(),
+            "timestamp": str(datetime.datetime.now(datetime.UTC).replace(tzinfo=None)),
+            "payload": answer
+            | {
+                "operation_id": context.operation_id,
+                "request_id": context.request_id,
+                "method": method,
+                "seconds": seconds,
+            },
+        }
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(NOT_TAKEN),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+            stop=tenacity.stop_when_event_set(self._hurried),
+            sleep=tenacity.sleep_using_event(self._hurried),
         )
-    # oslo.messaging's own listener would acknowledge seconds later, and keep without
-    # a word what comes again because an acknowledgement was lost.
-    connection = transport._driver._get_connection(common.PURPOSE_LISTEN)
-    source = _Listener(transport._driver, connection)
-    topic = f"{target.topic}.{telling.PRIORITY}"
-    place = connection.connection, target.exchange, topic, source
-    connection.declare_consumer(Requests(*place, dead_letters=False))
-    return base.PollStyleListenerAdapter(source, 1, None)
+        try:
+            attempts(self._send, context.to_wire(), message)
+        except tenacity.RetryError as error:
+            text = f"{method}: the outcome of {context.operation_id} was not published"
+            LOG.warning("%s; the request will be run again", text)
+            raise Unpublished(text) from error
+
+    def hurry(self) -> None:
+        """Make one more attempt for each outcome, and then give up."""
+        self._hurried.set()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.cleanup()
+
+    def _send(self, context: dict[str, Any], message: dict[str, Any]) -> None:
+        notifications.send(self._transport, self._target, context, message)
+
+
+def _transport(conf: cfg.ConfigOpts) -> Any:
+    """Return oslo.messaging's transport for outcomes; no I/O yet.
+
+    :raises ValueError: the URL is malformed or names an unknown transport
+    """
+    return open_transport(conf, notifications.open_transport)
+
+
+def _target(conf: cfg.ConfigOpts) -> oslo_messaging.Target:
+    """Return where outcomes are published."""
+    topic = contract.outcomes_topic(conf.networker.topic)
+    return oslo_messaging.Target(exchange=conf.networker.exchange, topic=topic)
 
 
 @known
@@ -190,7 +256,7 @@ def _read(message: dict[str, Any]) -> Outcome | None:
     try:
         told = msgspec.convert(message.get("payload"), _Payload)
     except (msgspec.ValidationError, RecursionError) as wrong:
-        text = one_line(str(wrong), 200)
+        text = printable(str(wrong), 200)
         LOG.warning("a notification that is no outcome was dropped: %s", text)
         return None
     fields = msgspec.structs.asdict(told)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One request of a caller: until when it may take, and what its failures mean."""
+"""A request of a caller: what it sends, its deadline, and the errors it can end with."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ import dataclasses
 import time
 from typing import Any
 
-import amqp
-import kombu.exceptions
-import oslo_messaging
-
 from networker import exceptions
 from networker.context import Context
 from networker.rpc import contract
 
-_BROKEN = (
-    oslo_messaging.MessagingException,
-    kombu.exceptions.KombuError,
-    amqp.AMQPError,
-    OSError,
-)
 #: What oslo.messaging's server raises where it does not know what is asked for.
-_OLDER = {"UnsupportedVersion", "NoSuchMethod"}
+OLDER = {"UnsupportedVersion", "NoSuchMethod"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,22 +74,13 @@ class Request:
             f"{self.method}: {text}", method=self.method, refused=refused
         )
 
+    def closed(self) -> exceptions.BusUnavailable:
+        """Return the error that says that the client does not send any more."""
+        return self.unavailable("this client is closed")
+
     def undeliverable(self) -> exceptions.BusUnavailable:
         """Return the error that says that there is no queue for it."""
         return self.unavailable(f"no worker has declared {self.topic}; is one running?")
-
-    def failed(self, error: BaseException) -> exceptions.NetworkException:
-        """Return the interface's error for one of oslo.messaging's."""
-        kind = getattr(error, "exc_type", type(error).__name__)
-        if isinstance(error, oslo_messaging.MessagingTimeout):
-            return self.timed_out()
-        if isinstance(error, oslo_messaging.MessageUndeliverable):
-            return self.undeliverable()
-        if isinstance(error, oslo_messaging.RemoteError):
-            return self.refused(kind, error.value)
-        if isinstance(error, _BROKEN) and kind not in _OLDER:
-            return self.unavailable(f"the bus did not take the request: {error}")
-        return self.refused(kind, error)
 
     def refused(self, kind: str, message: object) -> exceptions.BusError:
         """Return the interface's error for one with which oslo.messaging's server ended.
@@ -107,6 +88,6 @@ class Request:
         :param kind: name of its class
         """
         method = self.method
-        if kind in _OLDER:
+        if kind in OLDER:
             return exceptions.UnsupportedVersion(method=method, version=self.version)
         return exceptions.WorkerError(f"{method}: {kind}: {message}", method=method)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The workers' end: takes requests from the topic and runs them in threads."""
+"""The worker's server: takes requests from the topic and runs them in threads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import oslo_messaging
 from oslo_config import cfg
 
 from networker.drivers import base
-from networker.rpc import broker, checks, transport
+from networker.rpc import transport
 from networker.rpc.dispatcher import Dispatcher
-from networker.rpc.telling import Publisher
+from networker.rpc.outcomes import OutcomePublisher
 from networker.rpc.tokens import Tokens
 
 
@@ -32,7 +32,7 @@ class Server:
         # The host's name and no process id: with the stock driver, the queue
         # <topic>.<server> outlives us.
         self._target = transport.target(conf, server=socket.gethostname())
-        self._outcomes = Publisher(conf) if conf.networker.notify else None
+        self._outcomes = OutcomePublisher(conf) if conf.networker.notify else None
         publish = self._outcomes.publish if self._outcomes else None
         most = conf.networker.max_message_size
         self._server = oslo_messaging.get_rpc_server(
@@ -48,7 +48,7 @@ class Server:
 
         :raises BusUnavailable: it does not, or they are not; see `refused`
         """
-        broker.check(self._transport, self._target)
+        transport.check(self._transport, self._target)
         if self._outcomes:
             self._outcomes.check()
 
@@ -57,14 +57,14 @@ class Server:
 
         :raises BusUnavailable: the broker cannot be asked
         """
-        return checks.describe(self._conf, self._transport)
+        return transport.describe(self._conf, self._transport)
 
     def rights(self) -> dict[str, str]:
         """Return, by name, what the broker's user may do with callers' queues.
 
         :raises BusUnavailable: it may not do what a worker does; see `refused`
         """
-        return checks.worker_rights(self._conf, self._transport)
+        return transport.worker_rights(self._conf, self._transport)
 
     def start(self) -> None:
         """Begin to take requests."""

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to oslo.messaging's transports, targets and servers."""
+"""Choose, by a configuration's URL, what carries requests: RabbitMQ or something in memory.
+
+This is where :mod:`networker.rpc.rabbitmq` and the rest of the bus are joined: the other
+modules get from here what is made for RabbitMQ, or oslo.messaging's own.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,44 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging.rpc import server as rpc_server
 
-from networker.rpc import listener, rabbit
+from networker.rpc.oslo_caller import OsloCaller
+from networker.rpc.rabbitmq import broker, messaging_driver, notifications, rights
+from networker.rpc.rabbitmq.caller import Caller
+from networker.rpc.rabbitmq.connection import NOT_TAKEN
+from networker.rpc.rabbitmq.listener import LateAckServer
+from networker.rpc.rabbitmq.messaging_driver import driver_of
+
+__all__ = [
+    "NOT_TAKEN",
+    "caller",
+    "caller_facts",
+    "check",
+    "describe",
+    "notifications",
+    "open_transport",
+    "queues",
+    "server_class",
+    "target",
+    "url",
+    "worker_rights",
+]
 
 
 def url(conf: cfg.ConfigOpts, *, caller: bool = False) -> oslo_messaging.TransportURL:
     """Return the bus's URL with the driver that ``delivery`` wants.
 
     It is ``[networker] transport_url``, else ``[DEFAULT] transport_url``. A ``rabbit`` URL
-    gets :class:`networker.rpc.rabbit.Driver`, others what they name.
+    gets networker's own driver, others what they name.
 
     :param caller: whether it is for a caller, for whom it makes no difference when workers
         acknowledge
-
     :raises oslo_messaging.InvalidTransportURL: it is malformed
     """
     parsed = oslo_messaging.TransportURL.parse(conf, conf.networker.transport_url)
     scheme, plus, rest = parsed.transport.partition("+")
     late = conf.networker.delivery == "at-least-once"
     if scheme == "rabbit" and (caller or late):
-        parsed.transport = rabbit.SCHEME + plus + rest
+        parsed.transport = messaging_driver.SCHEME + plus + rest
     return parsed
 
 
@@ -56,20 +79,75 @@ def open_transport(
         ) from error
 
 
-def server_class(transport: oslo_messaging.RPCTransport) -> Any:
-    """Return the class of servers that acknowledge as the transport's driver wants."""
-    late = isinstance(transport._driver, rabbit.Driver)
-    return listener.Server if late else rpc_server.RPCServer
-
-
-def queues(transport: oslo_messaging.RPCTransport) -> int:
-    """Return from how many queues a server takes requests."""
-    driver = transport._driver
-    return 2 if isinstance(driver, rabbit.Driver) and driver.transient else 1
-
-
 def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:
     """Return where requests go: the exchange is named, whatever the default one is."""
     return oslo_messaging.Target(
         exchange=conf.networker.exchange, topic=conf.networker.topic, **more
     )
+
+
+def caller(conf: cfg.ConfigOpts, transport: Any) -> Caller | OsloCaller:
+    """Return what delivers a client's requests over a transport."""
+    if driver_of(transport):
+        return Caller(conf, transport)
+    return OsloCaller(conf, transport, NOT_TAKEN)
+
+
+def server_class(transport: Any) -> Any:
+    """Return the class of servers that acknowledge as the transport's driver wants."""
+    return LateAckServer if driver_of(transport) else rpc_server.RPCServer
+
+
+def queues(transport: Any) -> int:
+    """Return from how many queues a server takes requests."""
+    driver = driver_of(transport)
+    return 2 if driver and driver.transient else 1
+
+
+def check(transport: Any, where: oslo_messaging.Target) -> None:
+    """Make sure that a server could listen on a target; in memory it always can.
+
+    :raises BusUnavailable: the broker does not let us in, or an exchange or a queue
+        exists that would lose requests; the message says how to mend it
+    """
+    if broker.uses_rabbit(transport):
+        broker.check(transport, where)
+
+
+def describe(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
+    """Return, by name, where requests go, and what carries them.
+
+    :raises BusUnavailable: the broker cannot be asked
+    """
+    topic = f"{conf.networker.exchange}/{conf.networker.topic}"
+    if broker.uses_rabbit(transport):
+        return broker.describe(transport, topic)
+    return {"broker": "in memory", "topic": topic}
+
+
+def worker_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
+    """Return, by name, what a worker's user may do with callers' queues.
+
+    :raises BusUnavailable: it may not do what a worker does; see `refused`
+    """
+    if not broker.uses_rabbit(transport):
+        return {}
+    return rights.worker_rights(conf, transport)
+
+
+def caller_facts(
+    conf: cfg.ConfigOpts, transport: Any
+) -> tuple[dict[str, str], list[str]]:
+    """Find out whether calls could be made over a transport.
+
+    :returns: what was found, by name, and what is not as it should be
+    :raises BusUnavailable: the broker does not let us do what a caller does, or cannot
+        be reached; see `refused`
+    """
+    if not broker.uses_rabbit(transport):
+        return {}, []
+    found = rights.caller_rights(conf, transport)
+    count = broker.listeners(transport, conf.networker.topic)
+    where = f"{conf.networker.exchange}/{conf.networker.topic}"
+    lacking = [] if count else [f"no worker listens to {where}"]
+    return found | {"workers": str(count)}, lacking

@@ -12,7 +12,8 @@ from cliff.show import ShowOne
 
 from networker import exceptions
 from networker.cli.base import Operation, cells
-from networker.rpc.dead import DeadLetters, Letter
+from networker.rpc.rabbitmq.dead_letters import DeadLetters, Letter
+from networker.rpc.transport import open_transport
 from networker.service import Refused
 
 _COLUMNS = ("operation_id", "method", "about", "when", "reason", "deliveries")
@@ -37,8 +38,9 @@ class _Dead(Operation):
 
         :raises Refused: the configuration is wrong
         """
+        conf = self.configuration()
         try:
-            return DeadLetters(self.configuration())
+            return DeadLetters(conf, open_transport(conf))
         except ValueError as error:
             raise Refused(str(error)) from error
 

@@ -6,16 +6,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import amqp
 from cliff.show import ShowOne
-from kombu.connection import Connection
 from oslo_config import cfg
 
 from networker import exceptions
 from networker.cli.base import Operation
-from networker.rpc import broker, policies, rabbit, supervision
-from networker.rpc.queues import calls_name, dead_name
-from networker.rpc.telling import queue_name
+from networker.rpc.rabbitmq import broker, policies
+from networker.rpc.rabbitmq.messaging_driver import driver_of
+from networker.rpc.rabbitmq.queues import calls_name, dead_name, outcomes_name
 from networker.rpc.transport import open_transport
 from networker.service import Refused
 
@@ -62,40 +60,35 @@ class Status(Operation, ShowOne):
             raise Refused(
                 "transport_url: only RabbitMQ can be asked, and this one is in memory"
             )
-        topic, driver = conf.networker.topic, transport._driver
-        with broker.look(transport) as found:
-            connection = found.connection
-            waiting, workers = _queue(connection, topic)
-            calls, _none = _queue(connection, calls_name(topic))
-            dead, _none = _queue(connection, dead_name(topic))
-            told, _none = _queue(connection, queue_name(conf))
-            server = connection.connection.server_properties
+        topic = conf.networker.topic
+        names = (topic, calls_name(topic), dead_name(topic), outcomes_name(topic))
+        with broker.connected(transport) as found:
+            counts = [broker.count(found, name) or (None, None) for name in names]
+            server = found.connection.connection.server_properties
+        (waiting, workers), (calls, _none), (dead, _none), (outcomes, _none) = counts
         alarm = broker.alarm(transport)
         if alarm:
             self._unwell.append(f"the broker takes no messages: {alarm}")
-        self._judge(
-            conf, waiting, workers, dead, late=isinstance(driver, rabbit.Driver)
-        )
+        self._judge(conf, transport, waiting, workers, dead)
         fields = {
-            "broker": supervision.place(driver._url),
+            "broker": broker.location(transport),
             "version": f"{server.get('product')} {server.get('version')}",
             "alarm": alarm,
             "topic": topic,
             "waiting": None if waiting is None else waiting + (calls or 0),
             "workers": workers or 0,
             "dead": dead or 0,
-            "outcomes": told,
+            "outcomes": outcomes,
         }
         return list(fields), list(fields.values())
 
     def _judge(
         self,
         conf: cfg.ConfigOpts,
+        transport: Any,
         waiting: int | None,
         workers: int | None,
         dead: int | None,
-        *,
-        late: bool,
     ) -> None:
         """Note what is not well; counts are None for a queue that is not there."""
         topic = conf.networker.topic
@@ -105,22 +98,12 @@ class Status(Operation, ShowOne):
             )
         if dead:
             self._unwell.append(f"{dead} dead letters: see `networker dead list`")
-        if late and dead is None and waiting is not None:
+        if driver_of(transport) and dead is None and waiting is not None:
             self._unwell.append(
                 f"the queue {dead_name(topic)} is missing: nothing can be put aside until "
                 "a worker has declared it again"
             )
         try:
-            self._unwell += policies.complaints(conf)
+            self._unwell += policies.complaints(conf, transport)
         except exceptions.BusUnavailable as error:
             self._unwell.append(str(error))
-
-
-def _queue(connection: Connection, name: str) -> tuple[int | None, int | None]:
-    """Return how many messages wait in a queue and how many listen; None: no queue."""
-    with connection.channel() as channel:
-        try:
-            found = channel.queue_declare(name, passive=True)
-        except amqp.NotFound:
-            return None, None
-    return found.message_count, found.consumer_count

@@ -13,7 +13,7 @@ from octavia.common import exceptions as common
 from octavia.network import base
 
 from networker import exceptions
-from networker._text import plain
+from networker._text import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def translated(method: str) -> Iterator[None]:
 
 def shown(error: exceptions.NetworkException) -> str:
     """Return what an error says as it can be in one line of Octavia's log."""
-    return plain(str(error), _LONGEST)
+    return printable(str(error), _LONGEST)
 
 
 def translate(method: str, error: exceptions.NetworkException) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import amqp
 from kombu.connection import Connection
 
-from networker.rpc.caller import Caller
+from networker.rpc.rabbitmq.caller import Caller
 from tests.chaos.bench import Sandboxed, Setup, drained, opened, until
 from tests.chaos.kills import LATENCY
 from tests.chaos.load import Load, tally
@@ -43,7 +43,7 @@ class _Broker:
     @property
     def reply_queue(self) -> str:
         """The queue for the callers' answers."""
-        delivery = self.load._client._bus._delivery
+        delivery = self.load._client._bus._caller
         assert isinstance(delivery, Caller)
         assert delivery._link
         return delivery._link._name

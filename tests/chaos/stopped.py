@@ -10,7 +10,7 @@ from concurrent import futures
 import psutil
 
 from networker.models import Port
-from networker.rpc.queues import calls_name
+from networker.rpc.rabbitmq.queues import calls_name
 from tests.chaos.bench import Sandboxed, Setup, opened, until
 from tests.chaos.results import Result, differences
 

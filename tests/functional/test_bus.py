@@ -23,9 +23,10 @@ from networker.drivers import base
 from networker.models import VIP, Amphora, LoadBalancer, Port
 from networker.rpc import contract
 from networker.rpc.dispatcher import Dispatcher
+from networker.rpc.oslo_caller import translate
 from networker.rpc.request import Request
 from networker.rpc.tokens import Tokens
-from networker.rpc.transport import open_transport, target
+from networker.rpc.transport import NOT_TAKEN, open_transport, target
 from networker.testing import kit
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
@@ -349,7 +350,8 @@ def test_older_workers_are_told_from_broken_ones(serve):
     for version, method in (("1.99", "get_port"), ("1.0", "close")):
         with pytest.raises(oslo_messaging.MessagingException) as refused:
             stock(conf, version).call({}, method)
-        assert isinstance(request.failed(refused.value), exceptions.UnsupportedVersion)
+        found = translate(request, refused.value, NOT_TAKEN)
+        assert isinstance(found, exceptions.UnsupportedVersion)
 
 
 def test_only_the_interface_is_reachable(serve):

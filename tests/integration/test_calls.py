@@ -16,7 +16,7 @@ from kombu.entity import Exchange, Queue
 
 from networker import exceptions, rpc
 from networker.models import Network
-from networker.rpc.queues import calls_name
+from networker.rpc.rabbitmq.queues import calls_name
 from networker.rpc.server import Server
 from networker.testing import processes
 from tests.chaos.tcpproxy import TcpProxy

@@ -13,8 +13,8 @@ import amqp
 import pytest
 
 from networker import exceptions, rpc
-from networker.rpc.queues import calls_name
-from networker.rpc.topology import arguments, node_of
+from networker.rpc.rabbitmq.call_queue import arguments, node_of
+from networker.rpc.rabbitmq.queues import calls_name
 from networker.testing import processes
 from networker.testing.cluster import Cluster
 from networker.testing.rabbitmq import Node

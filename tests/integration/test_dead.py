@@ -19,7 +19,7 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
 from networker.drivers.sandbox.driver import SandboxDriver
-from networker.rpc.queues import dead_name, dead_queue
+from networker.rpc.rabbitmq.queues import dead_name, dead_queue
 from networker.testing import processes
 from tests.chaos.tcpproxy import TcpProxy
 

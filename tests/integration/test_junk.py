@@ -24,8 +24,9 @@ import tenacity
 from kombu.connection import Connection
 
 from networker import exceptions, rpc
-from networker.rpc.dead import DeadLetters
-from networker.rpc.frames import frame_handler
+from networker.rpc.rabbitmq.dead_letters import DeadLetters
+from networker.rpc.rabbitmq.pyamqp import frame_handler
+from networker.rpc.transport import open_transport
 from networker.testing import processes
 from networker.testing.rabbitmq import Node
 from tests.integration import junk
@@ -196,7 +197,8 @@ def test_dead_letters_are_read_without_being_unpacked(running, caller):
     for kind in kinds:
         caller.publish("junk", junk.filled(kind))
     eventually(lambda: caller.count(DEAD) == len(kinds))
-    dead = DeadLetters(processes.configuration(workers.log_path.with_suffix(".conf")))
+    conf = processes.configuration(workers.log_path.with_suffix(".conf"))
+    dead = DeadLetters(conf, open_transport(conf))
     before = _peak_of(os.getpid())
     letters = dead.read()
     assert len(letters) == len(kinds)

@@ -21,7 +21,8 @@ from networker import exceptions, rpc
 from networker.context import Context
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, LoadBalancer
-from networker.rpc.telling import Publisher, Unpublished, queue_name
+from networker.rpc.outcomes import OutcomePublisher, Unpublished
+from networker.rpc.rabbitmq.queues import outcomes_name
 from networker.testing import kit, processes, rabbitmq
 from tests.trees import workers_of
 
@@ -51,7 +52,7 @@ NOTIFY: dict[str, object] = {"notify": "true"}
 )
 def test_private_names_are_where_they_were(owner, name, parameters):
     """A release of oslo.messaging that moves a name is found out here."""
-    pinned = "networker.rpc.telling or .outcomes relies on it: mend it, or the range"
+    pinned = "networker.rpc.rabbitmq relies on it: mend it, or the range"
     method = getattr(owner, name, None)
     assert method is not None, f"{owner.__name__}.{name} is gone; {pinned}"
     assert list(inspect.signature(method).parameters) == parameters, pinned
@@ -66,7 +67,7 @@ def conf(configured):
 @pytest.fixture
 def tell(conf):
     """Tell outcomes as a worker does, by operation ids."""
-    publisher = Publisher(conf)
+    publisher = OutcomePublisher(conf)
     answer = {"worker": "w:1", "result": None, "error": None}
 
     def publish(*ids):
@@ -222,14 +223,18 @@ def test_what_is_no_outcome_is_dropped(conf, tell, broker):
         tell("a")
         producer = connection.Producer()
         for body in ({}, {"payload": {"method": 5}}, [1], "x"):
-            producer.publish(body, exchange="networker", routing_key=queue_name(conf))
+            producer.publish(
+                body,
+                exchange="networker",
+                routing_key=outcomes_name(conf.networker.topic),
+            )
     tell("b")
     assert taken(conf) == ["a", "b"]
 
 
 def test_a_newer_workers_outcome(conf, broker):
     """The result of a method that this release does not know stays as it was sent."""
-    publisher = Publisher(conf)
+    publisher = OutcomePublisher(conf)
     context = Context("a", awaited=False)
     answer = {"worker": "w", "result": {"x": [1]}, "error": None}
     publisher.publish(context, "get_rich", answer, 1.0)
@@ -276,13 +281,15 @@ def test_what_cannot_be_told_is_run_again(conf, broker):
     with Connection(broker.url.replace("rabbit", "amqp", 1)) as connection:
         channel = connection.default_channel
         # Not a quorum queue, as it should be.
-        channel.queue_declare(queue_name(conf), durable=True, auto_delete=False)
+        channel.queue_declare(
+            outcomes_name(conf.networker.topic), durable=True, auto_delete=False
+        )
         with kit.served(conf, driver) as client:
             operation_id = client.cast.allocate_vip(vip_of(driver, "lb-1"))
             eventually(lambda: driver.backdoor.ports(name="octavia-lb-lb-1"))
         topic = conf.networker.topic
         eventually(lambda: channel.queue_declare(topic, passive=True)[1] == 1)
-        channel.queue_delete(queue_name(conf))
+        channel.queue_delete(outcomes_name(conf.networker.topic))
     with kit.served(conf, driver):
         assert taken(conf) == [operation_id]
     assert len(driver.backdoor.ports(name="octavia-lb-lb-1")) == 1
@@ -336,7 +343,7 @@ def test_the_end_needs_no_broker(tmp_path):
         settings = {"DEFAULT": {"transport_url": node.url}}
         config = processes.write(tmp_path / "networker.conf", settings)
         conf = processes.configuration(config)
-        publisher = Publisher(conf)
+        publisher = OutcomePublisher(conf)
         with futures.ThreadPoolExecutor(1) as pool, rpc.outcomes(conf, 1) as told:
             publisher.publish(context, "unplug_network", answer, 1.0)
             assert [outcome.operation_id for outcome in told] == ["a"]

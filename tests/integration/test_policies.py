@@ -13,7 +13,8 @@ import requests
 import tenacity
 
 from networker import upgrade
-from networker.rpc import policies
+from networker.rpc.rabbitmq import policies
+from networker.rpc.transport import open_transport
 from networker.testing import processes, rabbitmq
 
 pytestmark = pytest.mark.timeout(300)
@@ -78,7 +79,8 @@ def config(settings, tmp_path):
 
 def complaints(config):
     """Read the configuration, and ask."""
-    return policies.complaints(processes.configuration(config))
+    conf = processes.configuration(config)
+    return policies.complaints(conf, open_transport(conf))
 
 
 def set_policy(
@@ -190,7 +192,8 @@ def test_an_interface_that_is_not_there_keeps_no_worker_from_serving(
     found, _, said = run("status")
     assert (found, "[networker] management_url" in said) == (1, True)
     with caplog.at_level(logging.WARNING):
-        policies.warn(processes.configuration(config))
+        conf = processes.configuration(config)
+        policies.warn(conf, open_transport(conf))
     said = [r.getMessage() for r in caplog.records if r.name == policies.__name__]
     assert len(said) == 1
     assert "[networker] management_url" in said[0]

@@ -18,7 +18,7 @@ import tenacity
 from kombu.connection import Connection
 
 from networker import exceptions, rpc
-from networker.rpc.caller import Caller
+from networker.rpc.rabbitmq.caller import Caller
 from networker.testing import processes
 from networker.testing.rabbitmq import Node
 from tests.chaos.bench import until
@@ -70,7 +70,7 @@ class Site:
     @property
     def reply_queue(self) -> str:
         """The queue for this client's answers."""
-        delivery = self.client._bus._delivery
+        delivery = self.client._bus._caller
         assert isinstance(delivery, Caller)
         assert delivery._link
         return delivery._link._name

@@ -18,13 +18,14 @@ from oslo_messaging._drivers import amqpdriver, base, impl_rabbit, pool
 from oslo_messaging.rpc import server as rpc_server
 
 from networker import exceptions, rpc, service
-from networker.rpc import rabbit, transport
-from networker.rpc.connection import Connection as OurConnection
-from networker.rpc.listener import Request
+from networker.rpc import transport
+from networker.rpc.rabbitmq.connection import Connection as OurConnection
+from networker.rpc.rabbitmq.listener import Delivery
+from networker.rpc.rabbitmq.messaging_driver import Driver
 from networker.testing import kit, processes
 from tests.rabbitmq import strict
 
-PINNED = "networker.rpc relies on it: mend rabbit.py or listener.py, or the range in setup.cfg"
+PINNED = "networker.rpc.rabbitmq relies on it: mend it, or the range in setup.cfg"
 #: What left-over queues can be.
 DURABLE = [True] if strict() else [True, False]
 #: What methods of ours override or call, with the parameters that they rely on.
@@ -67,7 +68,7 @@ def test_private_names_are_where_they_were(owner, name, parameters):
     assert list(inspect.signature(method).parameters) == parameters, PINNED
 
 
-@pytest.mark.parametrize("name", ["topic_send", "_publish", "_ensure_publishing"])
+@pytest.mark.parametrize("name", ["_publish", "_ensure_publishing"])
 def test_publishing_takes_what_it_took(name):
     """What is sent, and how, is passed on in the same order."""
     found = list(inspect.signature(getattr(impl_rabbit.Connection, name)).parameters)
@@ -80,7 +81,7 @@ def listener(configured, broker):
     """A worker's listener, whose messages nobody takes."""
     conf = processes.configuration(configured())
     driver = transport.open_transport(conf)._driver
-    assert isinstance(driver, rabbit.Driver), "rabbit:// does not get our driver"
+    assert isinstance(driver, Driver), "rabbit:// does not get our driver"
     target = transport.target(conf, server="here")
     yield driver.listen(target, 1, None)._poll_style_listener
     driver.cleanup()
@@ -105,7 +106,7 @@ def test_private_state_is_where_it_was(listener):
         assert hasattr(operations, name), f"Operations.{name} is gone; {PINNED}"
     threads = driver.conf.networker.threads
     assert connection.rabbit_qos_prefetch_count == threads, PINNED
-    assert listener.message_cls is Request, PINNED
+    assert listener.message_cls is Delivery, PINNED
 
 
 def test_what_is_done_together_is_sent_at_once(listener, monkeypatch):
@@ -114,7 +115,7 @@ def test_what_is_done_together_is_sent_at_once(listener, monkeypatch):
     connection.stop_consuming()
     wire, sent, got = connection.channel.connection.transport, [], []
     counted = types.SimpleNamespace(write=lambda data: sent.append(wire.write(data)))
-    monkeypatch.setattr(connection._wire, "_transport", counted)
+    monkeypatch.setattr(connection._io, "_transport", counted)
     name, _, _ = connection.channel.queue_declare(exclusive=True)
 
     def post(body: bytes) -> None:

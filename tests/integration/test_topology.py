@@ -15,9 +15,9 @@ import pytest
 
 from networker import exceptions, rpc
 from networker.models import Network
-from networker.rpc.queues import calls_name
+from networker.rpc.rabbitmq.call_queue import arguments, node_of
+from networker.rpc.rabbitmq.queues import calls_name
 from networker.rpc.server import Server
-from networker.rpc.topology import arguments, node_of
 from networker.testing import processes
 from networker.testing.rabbitmq import Node
 from tests.functional.test_bus import echo

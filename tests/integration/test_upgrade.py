@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from networker import upgrade
-from networker.rpc.queues import calls_name
+from networker.rpc.rabbitmq.queues import calls_name
 from networker.testing import processes, rabbitmq
 
 SUCCESS, WARNING, FAILURE = 0, 1, 2

@@ -16,7 +16,7 @@ from kombu.connection import Connection
 from networker import exceptions, rpc
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import Network, UserContext
-from networker.rpc.queues import dead_name
+from networker.rpc.rabbitmq.queues import dead_name
 from networker.testing import processes
 from networker.testing.rabbitmq import Node
 

@@ -81,7 +81,8 @@ def interface() -> dict[str, typing.Any]:
             for name, kind in sorted(structs.items())
         },
         "exceptions": {
-            name: sorted(kind.names()) for name, kind in sorted(codec.known().items())
+            name: sorted(kind.names())
+            for name, kind in sorted(codec.error_classes().items())
         },
     }
 
@@ -118,7 +119,7 @@ def test_docstrings_say_everything(method):
     assert told == (method.returns is not type(None))
     raised = re.findall(r":raises (\w+):", doc)
     assert raised
-    assert all(name in codec.known() for name in raised)
+    assert all(name in codec.error_classes() for name in raised)
     assert "Source: " in doc.replace("\n", " ")
     assert ("Idempotent" in doc) == method.operation.mutates
 
@@ -139,7 +140,7 @@ def test_required_paths_exist(method):
 def test_errors_are_drawn_in_the_docstring():
     """The tree in the module's docstring has every error."""
     drawn = set(re.findall(r"\w+", exceptions.__doc__ or ""))
-    assert codec.known().keys() <= drawn
+    assert codec.error_classes().keys() <= drawn
 
 
 def test_checks_come_before_an_implementation():

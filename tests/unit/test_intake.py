@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from networker import exceptions
+from networker._text import abbreviated, printable
 from networker.context import Context
-from networker.rpc import contract, envelope, intake, sizes
+from networker.rpc import codec, contract
 from networker.rpc.dispatcher import Dispatcher
-from networker.rpc.oneline import Seldom, one_line, shown
+from networker.rpc.rabbitmq import message as messages
 from networker.rpc.tokens import Tokens
 from networker.testing import kit
 from tests.functional.test_bus import echo
@@ -39,12 +40,12 @@ PARTS = st.sampled_from(
 MESSAGES = st.dictionaries(PARTS | st.text(), JSON)
 
 
-def arrived(body: Any, **properties: Any) -> envelope.Message:
+def arrived(body: Any, **properties: Any) -> messages.Message:
     """Return a message as it comes from the broker."""
     raw = SimpleNamespace(
         body=body, properties=properties, delivery_tag=1, delivery_info={}
     )
-    return envelope.Message(raw, None)
+    return messages.Message(raw, None)
 
 
 def assert_is_a_line(text: str) -> None:
@@ -59,8 +60,8 @@ def test_any_message_is_read_or_refused(body, kind, headers):
     message = arrived(body, content_type=kind, application_headers=headers)
     why = ""
     try:
-        assert isinstance(envelope.read(message, MOST), dict)
-    except envelope.Unreadable as error:
+        assert isinstance(messages.read(message, MOST), dict)
+    except messages.Unreadable as error:
         why = str(error)
     assert_is_a_line(why)
 
@@ -73,19 +74,19 @@ def test_any_request_is_judged(message):
     """Where the answer goes, and what is wrong, are found out for any JSON."""
     why, msg_id, reply_q = "", None, None
     try:
-        msg_id, reply_q = intake.address(dict(message))
-    except intake.Malformed as error:
+        msg_id, reply_q = messages.reply_address(dict(message))
+    except messages.Malformed as error:
         why = str(error)
     assert_is_a_line(why)
     assert (msg_id is None) == (reply_q is None)
     assert reply_q is None or reply_q.startswith("reply_")
-    wrong = intake.unservable(message)
+    wrong = messages.unservable(message)
     if wrong is None:
         assert message.get("method") in {*contract.methods(), "oslo_rpc_server_ping"}
         assert isinstance(message.get("args", {}), dict)
     else:
         assert_is_a_line(str(wrong))
-    assert intake.monitored(dict(message)) is None or message["_timeout"] > 1
+    assert messages.monitored(dict(message)) is None or message["_timeout"] > 1
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,10 @@ def test_reply_queues_that_callers_make(name, made):
     """A worker writes into these queues and no others."""
     message = {"_msg_id": "1", "_reply_q": name}
     if made:
-        assert intake.address(message) == ("1", name)
+        assert messages.reply_address(message) == ("1", name)
     else:
-        with pytest.raises(intake.Malformed, match="_reply_q"):
-            intake.address(message)
+        with pytest.raises(messages.Malformed, match="_reply_q"):
+            messages.reply_address(message)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def test_any_request_is_answered(dispatcher, caplog, name, context, arguments):
     with caplog.at_level(logging.INFO):
         answer = dispatcher.handle(contract.methods()[name], context, arguments)
     msgspec.json.encode(answer)
-    assert not sizes.excess(answer, MOST)
+    assert not codec.excess(answer, MOST)
     assert not any(record.exc_info for record in caplog.records)
     assert all(r.getMessage().isprintable() for r in caplog.records)
 
@@ -156,19 +157,19 @@ def test_an_id_that_could_forge_a_log_is_replaced(value):
 @given(text=st.text(st.characters()), most=st.integers(1, 50))
 def test_text_of_others_in_one_line(text, most):
     """It has no control characters, and is short."""
-    assert one_line(text, most).isprintable()
-    assert len(one_line(text, most)) <= 10 * most + 40
-    assert len(shown([text] * 100)) < 500
+    assert printable(text, most).isprintable()
+    assert len(printable(text, most)) <= 10 * most + 40
+    assert len(abbreviated([text] * 100)) < 500
 
 
 def test_repeated_warnings_are_counted(caplog):
     """Of many lines about the same there is one, at once."""
-    seldom = Seldom(logging.getLogger("networker.test"))
+    limited = messages.RateLimitedWarnings(logging.getLogger("networker.test"))
     for number in range(5):
-        seldom.warning(f"line {number}")
+        limited.warning(f"line {number}")
     assert [record.getMessage() for record in caplog.records] == ["line 0"]
-    seldom._again = 0.0
-    seldom.warning("line 5")
+    limited._again = 0.0
+    limited.warning("line 5")
     assert (
         caplog.records[-1]
         .getMessage()
@@ -181,7 +182,7 @@ def test_the_size_of_a_message_is_what_is_sent_at_most():
     for text in ("x", '"', "\\", "é", "€", "😀", "\x00"):
         content = [{"a": text * 20_000}]
         bare = len(msgspec.json.encode(content))
-        assert not sizes.excess(content, 2**24)
-        assert sizes.excess(content, MOST // 4) >= bare
+        assert not codec.excess(content, 2**24)
+        assert codec.excess(content, MOST // 4) >= bare
     with pytest.raises(exceptions.InvalidRequest, match="m: the request has"):
-        sizes.check_request("m", "x" * MOST, MOST)
+        codec.check_request("m", "x" * MOST, MOST)

@@ -117,6 +117,65 @@ def test_only_its_adapter_knows_octavia():
     assert all(within(module, "networker.octavia") for module in known)
 
 
+RABBITMQ = "networker.rpc.rabbitmq"
+#: Attributes of oslo.messaging's transports that are not public.
+PRIVATE = {"_driver", "_url", "_send_notification", "_listen_for_notifications"}
+
+
+def test_only_one_package_knows_rabbitmq():
+    """Its libraries, and what oslo.messaging keeps to itself, are imported nowhere else."""
+    known = {
+        module
+        for module, path in modules().items()
+        if any(
+            within(name, "amqp", "kombu", "oslo_messaging._drivers")
+            for name in imports(path)
+        )
+    }
+    assert known
+    assert {m for m in known if not within(m, RABBITMQ)} == set()
+
+
+def test_one_module_joins_rabbitmq_to_the_rest_of_the_bus():
+    """Of the bus, the choice of a transport alone imports the package."""
+    joined = {
+        module
+        for module, path in modules().items()
+        if within(module, "networker.rpc") and not within(module, RABBITMQ)
+        if any(within(name, RABBITMQ) for name in imports(path))
+    }
+    assert joined == {"networker.rpc.transport"}
+
+
+def test_rabbitmq_imports_only_the_vocabulary_of_the_bus():
+    """Below the choice of a transport nothing knows who makes it."""
+    vocabulary = {"networker.rpc.codec", "networker.rpc.contract"}
+    broken = [
+        (module, name)
+        for module, path in modules().items()
+        if within(module, RABBITMQ)
+        for name in imports(path)
+        if within(name, "networker.rpc")
+        and not within(name, RABBITMQ, *vocabulary, "networker.rpc.request")
+    ]
+    assert broken == []
+
+
+def test_private_attributes_of_transports_are_used_in_one_package():
+    """A release of oslo.messaging that moves one is mended in one place."""
+    used = {
+        module
+        for module, path in modules().items()
+        if not within(module, "networker.drivers")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE
+        # An object's own attribute may have the same name.
+        if not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    }
+    assert used
+    assert {m for m in used if not within(m, RABBITMQ)} == set()
+
+
 def loaded_by(statement: str) -> set[str]:
     """Return the top-level modules in a new interpreter after a statement."""
     code = (

@@ -12,7 +12,7 @@ from oslo_config import cfg
 from oslo_log import formatters, log
 
 from networker import logs
-from networker._text import plain
+from networker._text import printable
 from networker.context import Context
 
 
@@ -31,7 +31,7 @@ from networker.context import Context
 )
 def test_text_of_others_is_shown_in_one_line(text, most, shown):
     """What cannot be printed is escaped, and what is too long cut."""
-    assert plain(text, most) == shown
+    assert printable(text, most) == shown
 
 
 def formatted(message: str, *arguments: object, error: BaseException | None) -> str:

@@ -5,9 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from networker.rpc.policies import REPLIES, Plan, Policy, Setting, effective, judge
+from networker.rpc.rabbitmq.policies import (
+    REPLIES,
+    Expectations,
+    Policy,
+    Setting,
+    effective,
+    judge,
+)
 
-PLAN = Plan(
+PLAN = Expectations(
     topic="networker",
     call_timeout=60.0,
     pool_timeout=30.0,

@@ -7,7 +7,7 @@ import base64
 
 import pytest
 
-from networker.rpc.topology import _node
+from networker.rpc.rabbitmq.call_queue import _node
 
 _NAME = b"reply@67559076"
 _REST = b"\0\0\4n\0\0\0\0k\x0b\xe6\xf3"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests over transports other than RabbitMQ, sent by oslo.messaging itself."""
+"""Send requests by oslo.messaging's own client, over transports other than RabbitMQ."""
 
 from __future__ import annotations
 
@@ -14,36 +14,46 @@ from oslo_config import cfg
 from networker import exceptions
 from networker.context import Context
 from networker.rpc import contract
-from networker.rpc.request import Request
-from networker.rpc.senders import Senders
-from networker.rpc.transport import target
+from networker.rpc.request import OLDER, Request
 
 #: Requests that may be stuck in oslo.messaging before new ones are refused.
 _MOST_STUCK = 64
 
 
-class Plain:
-    """Sends requests in oslo.messaging's own way.
+class OsloCaller:
+    """Delivers requests in oslo.messaging's own way.
 
     That may block for ever. So every request is sent from a thread of its own, which is
     left behind if it is stuck at the request's deadline.
 
     :param conf: names exchange and topic
     :param transport: oslo.messaging's
+    :param errors: what oslo.messaging and what it is made of raise where a message is not
+        taken
     """
 
-    def __init__(self, conf: cfg.ConfigOpts, transport: Any) -> None:
-        where = target(conf, namespace=contract.NAMESPACE)
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        transport: Any,
+        errors: tuple[type[BaseException], ...],
+    ) -> None:
+        where = oslo_messaging.Target(
+            exchange=conf.networker.exchange,
+            topic=conf.networker.topic,
+            namespace=contract.NAMESPACE,
+        )
         self._client = oslo_messaging.get_rpc_client(transport, where)
+        self._errors = errors
         self._stuck: list[threading.Event] = []
-        self._senders = Senders()
+        self._closed = False
 
     def deliver(self, request: Request) -> Any:
         """Send a request, and return the answer if one is awaited.
 
         :raises NetworkException: there is none
         """
-        self._refuse_if_useless(request.method)
+        self._refuse_if_useless(request)
         results: queue.SimpleQueue[tuple[Any, BaseException | None]] = (
             queue.SimpleQueue()
         )
@@ -56,15 +66,19 @@ class Plain:
                 results.put((None, error))
             ended.set()
 
-        self._senders.run(run)
+        threading.Thread(target=run, name="sender", daemon=True).start()
         try:
             value, error = results.get(timeout=request.left())
         except queue.Empty:
             self._stuck.append(ended)
             raise request.timed_out() from None
         if error is not None:
-            raise request.failed(error) from error
+            raise translate(request, error, self._errors) from error
         return value
+
+    def close(self) -> None:
+        """Refuse requests from now on."""
+        self._closed = True
 
     def _send(self, request: Request) -> Any:
         context: Context = request.context
@@ -80,13 +94,29 @@ class Plain:
         send = prepared.call if context.awaited else prepared.cast
         return send(context.to_wire(), request.method, **request.wire)
 
-    def close(self) -> None:
-        """Do nothing: there is nothing but the transport."""
-
-    def _refuse_if_useless(self, method: str) -> None:
+    def _refuse_if_useless(self, request: Request) -> None:
+        if self._closed:
+            raise request.closed()
         self._stuck = [ended for ended in self._stuck if not ended.is_set()]
         if len(self._stuck) >= _MOST_STUCK:
-            text = (
-                f"{method}: {len(self._stuck)} earlier requests still wait for the bus"
-            )
-            raise exceptions.BusUnavailable(text, method=method)
+            text = f"{len(self._stuck)} earlier requests still wait for the bus"
+            raise request.unavailable(text)
+
+
+def translate(
+    request: Request, error: BaseException, errors: tuple[type[BaseException], ...]
+) -> exceptions.NetworkException:
+    """Return the interface's error for one with which a request ended.
+
+    :param errors: those that mean that the message was not taken
+    """
+    kind = getattr(error, "exc_type", type(error).__name__)
+    if isinstance(error, oslo_messaging.MessagingTimeout):
+        return request.timed_out()
+    if isinstance(error, oslo_messaging.MessageUndeliverable):
+        return request.undeliverable()
+    if isinstance(error, oslo_messaging.RemoteError):
+        return request.refused(kind, error.value)
+    if isinstance(error, errors) and kind not in OLDER:
+        return request.unavailable(f"the bus did not take the request: {error}")
+    return request.refused(kind, error)

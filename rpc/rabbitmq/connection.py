@@ -25,60 +25,89 @@ import logging
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import amqp
+import kombu.exceptions
+import oslo_messaging
 from amqp import spec
-from oslo_messaging._drivers import common
+from oslo_messaging._drivers import common, impl_rabbit
 
-from networker.rpc.frames import frame_handler
-from networker.rpc.publishing import BROKEN, FRAME, Publishing, hear_of_alarms
-from networker.rpc.supervision import Closed, Loss, Supervision, place
+from networker.rpc.rabbitmq.pyamqp import (
+    BatchedIO,
+    JSONMessage,
+    frame_handler,
+    on_alarms,
+)
+from networker.rpc.rabbitmq.queues import calls_name
+from networker.rpc.rabbitmq.supervision import ChannelClosed, Loss, Supervision, place
 
 LOG = logging.getLogger(__name__)
 
+#: What means that the connection is of no use any more.
+BROKEN = (OSError, amqp.AMQPError, kombu.exceptions.KombuError)
+#: What means that a message was not taken, published in oslo.messaging's way.
+NOT_TAKEN = (
+    *BROKEN,
+    amqp.exceptions.MessageNacked,
+    oslo_messaging.MessagingException,
+)
+#: Seconds that the rest of a frame may take when its beginning is there.
+_FRAME = 0.05
 #: Seconds that a host has to let us in, and each step of subscribing.
-_PATIENCE = 5.0
-#: Seconds between looks at what the broker does not tell by itself.
-_LOOK = 1.0
+_TIMEOUT = 5.0
+#: Seconds between verifications of what the broker does not tell by itself.
+_VERIFIED_EVERY = 1.0
+#: AMQP's delivery mode of what is to outlive the broker.
+_DURABLE = 2
 
 Task = Callable[[], None]
 
 
-class Connection(Publishing):
+class Connection(impl_rabbit.Connection):  # type: ignore[misc]
     """A connection whose consumer sleeps until there is something to do.
 
-    One that consumes connects in :meth:`consume`, and not before.
+    One that consumes connects in :meth:`consume`, and not before. One that only sends
+    publishes at once, or closes itself and connects anew.
     """
 
     def __init__(
         self, conf: Any, url: Any, purpose: str, retry: int | None = None
     ) -> None:
+        #: The queue for calls in memory: a topic's own name may end like it.
+        self.calls = calls_name(conf.networker.topic)
+        #: Why the broker takes no messages, in its own words; None while it does.
+        self.blocked: str | None = None
+        self.channel: Any = None
         self.supervision = Supervision(place(url))
         #: Called in the consumer's thread when there is a new channel, or none any more,
         #: with whether there was a subscription.
         self.renewed: Callable[[Any], None] | None = None
         self.lost: Callable[[Loss, bool], None] | None = None
-        #: Whether to look at what the broker does not tell by itself.
-        self.looks: Callable[[], bool] = lambda: False
+        #: Whether consumers are to verify what the broker does not tell by itself.
+        self.verifies: Callable[[], bool] = lambda: False
         #: Since when it is subscribed and the broker takes messages.
         self.flowing_since = 0.0
+        self._io = BatchedIO()
+        self._subscribed_on: Any = None
+        self._side_channel: Any = None
         self._stopping = threading.Event()
         self._tasks: collections.deque[Task] = collections.deque()
         self._postponed: list[tuple[float, int, Task]] = []
         self._order = itertools.count()
         self._asleep = False
-        self._next_beat = self._next_look = 0.0
+        self._next_beat = self._next_verification = 0.0
         super().__init__(conf, url, purpose, retry=retry)
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
         if purpose == common.PURPOSE_LISTEN:
-            self.connection.connect_timeout = _PATIENCE
-            limits = {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
+            self.connection.connect_timeout = _TIMEOUT
+            limits = {"read_timeout": _TIMEOUT, "write_timeout": _TIMEOUT}
             self.connection.transport_options |= limits
 
     @property
@@ -167,11 +196,36 @@ class Connection(Publishing):
         super().stop_consuming()
         self.wake()
 
-    def aside(self) -> Any:
+    def side_channel(self) -> Any:
         """Return a channel whose errors do not end the subscriptions."""
-        if self._aside is None:
-            self._aside = self.connection.channel()
-        return self._aside
+        if self._side_channel is None:
+            self._side_channel = self.connection.channel()
+        return self._side_channel
+
+    def post(
+        self,
+        queue: str,
+        body: bytes,
+        *,
+        durable: bool,
+        mandatory: bool = False,
+        exchange: str = "",
+        channel: Any = None,
+    ) -> None:
+        """Put a message on a queue, in the thread that consumes; nothing is waited for.
+
+        :param durable: whether it is to outlive the broker
+        :param mandatory: whether the broker is to return it if there is no such queue
+        :param channel: another one than that which is consumed from
+        """
+        message = JSONMessage(body, durable=durable)
+        # py-amqp's basic_publish() would look for other messages first.
+        (channel or self.channel).send_method(
+            spec.Basic.Publish,
+            "Bssbb",
+            (0, exchange, queue, mandatory, False),
+            message,
+        )
 
     def close(self) -> None:
         """Close the connection; where the broker does not listen, without a word."""
@@ -180,6 +234,50 @@ class Connection(Publishing):
         super().close()
         self._woken.close()
         self._waker.close()
+
+    def _ensure_publishing(
+        self,
+        method: Callable[..., None],
+        exchange: Any,
+        msg: Any,
+        routing_key: str | None = None,
+        timeout: float | None = None,
+        retry: int | None = None,
+        transport_options: Any = None,
+    ) -> None:
+        """Publish at once if that is possible, else in oslo.messaging's longer way."""
+        with self._connection_lock:
+            if self.channel is not None and self.connection.connected:
+                try:
+                    method(exchange, msg, routing_key, timeout, transport_options)
+                except BROKEN:
+                    self._drop()
+                else:
+                    return
+        super()._ensure_publishing(
+            method, exchange, msg, routing_key, timeout, retry, transport_options
+        )
+
+    def _publish(
+        self,
+        exchange: Any,
+        msg: Any,
+        routing_key: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+        transport_options: Any = None,
+    ) -> None:
+        if not exchange.passive and exchange.name not in self._declared_exchanges:
+            # oslo.messaging would go on with an exchange that a restart of the broker
+            # removes; here the difference is an error.
+            exchange(self.channel).declare()
+            self._declared_exchanges.add(exchange.name)
+        self._producer.publish(
+            msg,
+            mandatory=bool(transport_options and transport_options.at_least_once),
+            exchange=exchange,
+            routing_key=routing_key,
+            delivery_mode=_DURABLE,
+        )
 
     def _attempt(self, action: Task) -> None:
         """Do something with the connection, which is over if that fails."""
@@ -204,7 +302,7 @@ class Connection(Publishing):
 
     def _process(self) -> None:
         while self._tasks and not self.blocked:
-            with self._wire.together():
+            with self._io.together():
                 for _ in range(len(self._tasks)):
                     self._tasks.popleft()()
 
@@ -213,7 +311,7 @@ class Connection(Publishing):
         self._drop()
         self._connect()
         channel = self.connection.channel()
-        channel.connection.sock.settimeout(_PATIENCE)
+        channel.connection.sock.settimeout(_TIMEOUT)
         closed = functools.partial(_closed, channel)
         channel._callbacks[spec.Channel.Close] = closed
         self._set_current_channel(channel)
@@ -222,7 +320,7 @@ class Connection(Publishing):
         self.set_transport_socket_timeout()
         self._subscribed_on = channel
         self.flowing_since = time.monotonic()
-        self._next_look = self.flowing_since + _LOOK
+        self._next_verification = self.flowing_since + _VERIFIED_EVERY
         self.supervision.back()
         if self.renewed:
             self.renewed(channel)
@@ -240,7 +338,36 @@ class Connection(Publishing):
             else:
                 break
         self.connection._connection = found
-        hear_of_alarms(found, self._block, self._unblock)
+        on_alarms(found, self._block, self._unblock)
+
+    def _drop(self) -> None:
+        """Let go of the connection without asking the broker, who may not answer."""
+        found = self.connection._connection
+        self.connection._connection = self.connection._default_channel = None
+        self.connection.declared_entities.clear()
+        self._declared_exchanges.clear()
+        self._declared_queues.clear()
+        self._subscribed_on = self._side_channel = self.channel = None
+        transport = found and found._transport
+        if transport and transport.sock:
+            with contextlib.suppress(OSError, ValueError):
+                if self.blocked:
+                    # What it has not read yet it should not read when it goes on.
+                    option = struct.pack("ii", 1, 0)
+                    transport.sock.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, option
+                    )
+                transport.sock.settimeout(_FRAME)
+                found.collect()
+        self.blocked = None
+
+    def _set_current_channel(self, new_channel: Any) -> None:
+        before = self.channel
+        if new_channel is not None and getattr(new_channel, "connection", 0) is None:
+            raise amqp.RecoverableConnectionError("the channel is closed")
+        super()._set_current_channel(new_channel)
+        if new_channel is not None and new_channel is not before:
+            self._io.serve(new_channel.connection.transport)
 
     def _lose(self, error: BaseException) -> None:
         """Close a connection that is no use any more, and pause before the next one."""
@@ -293,8 +420,8 @@ class Connection(Publishing):
         due = [self._next_beat]
         if self._postponed:
             due.append(self._postponed[0][0])
-        if self.looks():
-            due.append(self._next_look)
+        if self.verifies():
+            due.append(self._next_verification)
         return max(0.0, min(due) - time.monotonic())
 
     def _read(self) -> None:
@@ -302,14 +429,14 @@ class Connection(Publishing):
         connection = self.channel.connection
         while True:
             try:
-                connection.drain_events(timeout=FRAME)
+                connection.drain_events(timeout=_FRAME)
             except TimeoutError:
                 return  # the rest of a frame is still on its way
             if not connection.transport._read_buffer:
                 return
 
     def _keep(self) -> None:
-        """Do what is due: postponed tasks, the heartbeat, the look."""
+        """Do what is due: postponed tasks, the heartbeat, the verification."""
         now = time.monotonic()
         while self._postponed and self._postponed[0][0] <= now:
             self._tasks.append(heapq.heappop(self._postponed)[2])
@@ -317,19 +444,21 @@ class Connection(Publishing):
             self._next_beat = now + self._poll_timeout
             if self._heartbeat_supported_and_enabled():
                 self._heartbeat_check()
-        if now >= self._next_look and self.looks():
-            self._next_look = now + _LOOK
+        if now >= self._next_verification and self.verifies():
+            self._next_verification = now + _VERIFIED_EVERY
             # It would not be answered.
             if not self.blocked and not self._stopping.is_set():
                 for consumer in self._consumers:
-                    consumer.look(self)
+                    consumer.verify(self)
 
 
 def _closed(channel: Any, code: int, text: str, class_id: int, method_id: int) -> None:
-    """Take it that the broker closes the channel that is consumed from.
+    """Raise ChannelClosed when the broker closes the channel that is consumed from.
 
     py-amqp would open it again, without consumers.
     """
     channel.send_method(spec.Channel.CloseOk)
     sig = (class_id, method_id)
-    raise Closed(amqp.exceptions.error_for_code(code, text, sig, amqp.ChannelError))
+    raise ChannelClosed(
+        amqp.exceptions.error_for_code(code, text, sig, amqp.ChannelError)
+    )

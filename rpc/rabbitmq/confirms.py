@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of which RabbitMQ tells whether it has them (publisher confirms)."""
+"""Publisher confirms: post messages, and learn of each whether RabbitMQ has it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from networker.rpc.connection import Connection
+from networker.rpc.rabbitmq.connection import Connection
 
 Subject = TypeVar("Subject")
 
 
 @dataclasses.dataclass(eq=False)
-class _Channel(Generic[Subject]):
-    """A channel, and what was posted on it and is not settled."""
+class _ConfirmChannel(Generic[Subject]):
+    """A channel, and the messages posted on it that are not confirmed yet."""
 
     channel: Any
     numbers: Iterator[int] = dataclasses.field(
@@ -25,7 +25,7 @@ class _Channel(Generic[Subject]):
 
 
 class Confirms(Generic[Subject]):
-    """Posts messages, and tells of each whether the broker has it.
+    """Posts messages, and reports of each whether the broker has it.
 
     RabbitMQ 3.10 goes on refusing whatever comes on a channel of which it has refused a
     message, even when the queue takes messages again. So after a refusal there is another
@@ -46,8 +46,8 @@ class Confirms(Generic[Subject]):
         self._settled = settled
         self._returned = returned
         #: Where messages are posted; there is none before :meth:`renew`.
-        self._current: _Channel[Subject]
-        self._left: list[_Channel[Subject]] = []
+        self._current: _ConfirmChannel[Subject]
+        self._left: list[_ConfirmChannel[Subject]] = []
 
     def renew(self, channel: Any) -> None:
         """Begin anew on a new connection; nothing is told of what was posted before.
@@ -70,8 +70,8 @@ class Confirms(Generic[Subject]):
             queue, body, durable=durable, mandatory=True, channel=channel
         )
 
-    def _open(self, connection: Any) -> _Channel[Subject]:
-        opened = _Channel[Subject](connection.channel())
+    def _open(self, connection: Any) -> _ConfirmChannel[Subject]:
+        opened = _ConfirmChannel[Subject](connection.channel())
         channel = opened.channel
         channel.confirm_select()
 
@@ -89,7 +89,12 @@ class Confirms(Generic[Subject]):
         return opened
 
     def _settle(
-        self, channel: _Channel[Subject], number: int, *, multiple: bool, taken: bool
+        self,
+        channel: _ConfirmChannel[Subject],
+        number: int,
+        *,
+        multiple: bool,
+        taken: bool,
     ) -> None:
         numbers = [number]
         if multiple:
@@ -98,7 +103,7 @@ class Confirms(Generic[Subject]):
             if other in channel.waiting:
                 self._settled(channel.waiting.pop(other), taken)
 
-    def _replace(self, refused: _Channel[Subject]) -> None:
+    def _replace(self, refused: _ConfirmChannel[Subject]) -> None:
         """Open another channel, and close those on which nothing is to come any more."""
         if refused is self._current:
             self._left.append(refused)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the broker's user may do, asked without doing it.
+"""Find out what the broker's user may do, without doing it.
 
 RabbitMQ looks at the rights before anything else, so that a request that is wrong in
 another way tells them: the answer is ACCESS_REFUSED or another error, and nothing was made,
@@ -14,9 +14,16 @@ from typing import Any
 
 import amqp
 from kombu.connection import Connection
+from oslo_config import cfg
+
+from networker import exceptions
+from networker.rpc.rabbitmq import broker
+from networker.rpc.rabbitmq.messaging_driver import driver_of
+from networker.rpc.rabbitmq.queues import callers_exchange, calls_name, dead_name
 
 #: An argument that no queue can have, which makes a declaration fail.
 _NEVER = {"x-expires": "never"}
+_REPLIES, _ALL = "reply_* queues", "may configure, write and read"
 
 
 class Rights:
@@ -130,3 +137,46 @@ class Rights:
         except amqp.ChannelError:
             return []
         return []
+
+
+def worker_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
+    """Return, by name, what a worker's user may do with callers' queues.
+
+    :raises BusUnavailable: it may not do what a worker does; see `refused`
+    """
+    driver = driver_of(transport)
+    topic = conf.networker.topic
+    queues = [topic, calls_name(topic)] if driver and driver.transient else [topic]
+    with broker.connected(transport) as found:
+        rights = Rights(found.connection)
+        dead = dead_name(topic) if driver else None
+        _refuse(transport, rights.workers(conf.networker.exchange, queues, dead))
+        lacking = rights.shared()
+    if lacking:
+        what = f"write only (a caller would need besides: {', '.join(lacking)})"
+        return {_REPLIES: what}
+    return {_REPLIES: _ALL}
+
+
+def caller_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
+    """Return, by name, what a caller's user may do with its queues.
+
+    :raises BusUnavailable: it may not do what a caller does; see `refused`
+    """
+    with broker.connected(transport) as found:
+        rights = Rights(found.connection)
+        exchange = callers_exchange(conf.networker.topic).name
+        _refuse(transport, rights.callers(exchange))
+    return {_REPLIES: _ALL}
+
+
+def _refuse(transport: Any, lacking: list[str]) -> None:
+    """Raise BusUnavailable if a right is lacking."""
+    if lacking:
+        url = transport._driver._url
+        user = url.hosts[0].username if url.hosts else "guest"
+        raise exceptions.BusUnavailable(
+            f"the broker {broker.location(transport)} does not give its user {user!r} "
+            f"these rights: {'; '.join(lacking)}. See rabbitmqctl set_permissions",
+            refused=True,
+        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a connection's subscriptions are alive: what is told of it, and when to retry."""
+"""Know whether a connection's subscriptions are alive, log it, and space the attempts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AGAIN = 60.0
 _MOST = 6
 
 
-class Closed(amqp.RecoverableConnectionError):  # type: ignore[misc]
+class ChannelClosed(amqp.RecoverableConnectionError):  # type: ignore[misc]
     """The broker closed the channel that is consumed from.
 
     :param cause: what it said
@@ -38,7 +38,7 @@ class Closed(amqp.RecoverableConnectionError):  # type: ignore[misc]
         self.cause = cause
 
 
-class Deaf(amqp.RecoverableConnectionError):  # type: ignore[misc]
+class ConsumerLost(amqp.RecoverableConnectionError):  # type: ignore[misc]
     """The broker no longer knows a consumer of ours, though it has not said so."""
 
 
@@ -61,7 +61,7 @@ class Loss:
 
         :param queues: names of the queues that are consumed from, by consumer tag
         """
-        said = error.cause if isinstance(error, Closed) else error
+        said = error.cause if isinstance(error, ChannelClosed) else error
         text = getattr(said, "reply_text", None) or str(said) or type(said).__name__
         if isinstance(error, amqp.ConsumerCancelled):
             name = queues.get(text, text)
@@ -72,7 +72,7 @@ class Loss:
 
 
 class Supervision:
-    """Whether the subscriptions of one connection are alive.
+    """Tracks whether the subscriptions of one connection are alive.
 
     Each change is one line in the log, and once a minute it is told that they still are
     not. Attempts to get them back follow each other more slowly, up to one a second.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queues on RabbitMQ: what requests wait in, and where those end that kill workers."""
+"""The queues and exchanges on RabbitMQ: their names, declarations and consumers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from kombu.connection import Connection
 from oslo_messaging._drivers import impl_rabbit
 
 from networker import exceptions
-from networker.rpc import envelope
-from networker.rpc.supervision import Closed, Deaf
+from networker.rpc import contract
+from networker.rpc.rabbitmq import message as messages
+from networker.rpc.rabbitmq.supervision import ChannelClosed, ConsumerLost
 
 LOG = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ def callers_exchange(topic: str) -> entity.Exchange:
 
 
 def outcomes_name(topic: str) -> str:
-    """Name the topic on which workers tell how casts ended."""
-    return f"{topic}.outcomes"
+    """Name the queue in which outcomes of casts wait."""
+    return f"{contract.outcomes_topic(topic)}.{contract.OUTCOMES_PRIORITY}"
 
 
 def dead_queue(topic: str, *, quorum: bool) -> entity.Queue:
@@ -66,7 +67,7 @@ def dead_queue(topic: str, *, quorum: bool) -> entity.Queue:
     )
 
 
-class _Message(impl_rabbit.RabbitMessage):  # type: ignore[misc]
+class _ReadMessage(impl_rabbit.RabbitMessage):  # type: ignore[misc]
     """A message, read in a faster way than oslo.messaging's.
 
     :param raw: as kombu has it
@@ -78,7 +79,7 @@ class _Message(impl_rabbit.RabbitMessage):  # type: ignore[misc]
 
 
 class Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
-    """A consumer whose errors end the connection, which mends all of them.
+    """A consumer whose errors end the connection: connecting anew mends all of them.
 
     It reads messages in a faster way than oslo.messaging's. Its callback has `most`, the
     bytes that a message may have, and `refuse`, which is called with a message that is not
@@ -86,13 +87,13 @@ class Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
     """
 
     def _callback(self, message: Any) -> None:
-        raw = envelope.Message(message, self.queue.channel)
+        raw = messages.Message(message, self.queue.channel)
         try:
-            content = envelope.read(raw, self.callback.most)
-        except envelope.Unreadable as error:
+            content = messages.read(raw, self.callback.most)
+        except messages.Unreadable as error:
             self.callback.refuse(raw, str(error))
         else:
-            self.callback(_Message(raw, content))
+            self.callback(_ReadMessage(raw, content))
 
     def consume(self, conn: Any, tag: int) -> None:
         """Consume, on the channel on which it was declared."""
@@ -100,12 +101,12 @@ class Consumer(impl_rabbit.Consumer):  # type: ignore[misc]
         conn.channel.auto_decode = False
         self.queue.consume(str(tag), self._callback)
 
-    def look(self, conn: Any) -> None:
+    def verify(self, conn: Any) -> None:
         """Find out what the broker does not tell by itself, and mend it."""
 
 
-class Replies(Consumer):
-    """The queue for answers to one client, which it does not acknowledge.
+class ReplyConsumer(Consumer):
+    """Consumes the answers to one client, which does not acknowledge them.
 
     An answer that is lost with the connection is asked for again, so that the broker need
     not keep it. The queue itself is durable, since RabbitMQ 4 knows no other one that
@@ -126,7 +127,7 @@ class Replies(Consumer):
             rabbit_quorum_queue=connection.rabbit_transient_quorum_queue,
             rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
         )
-        self._news = callers_exchange(topic)
+        self._callers = callers_exchange(topic)
         #: Whether it is on a node of a cluster that is lost; then another one is needed.
         self.is_lost = False
 
@@ -145,31 +146,31 @@ class Replies(Consumer):
         self.queue = queue(conn.channel)
         try:
             self.queue.queue_declare()
-        except Closed as error:
+        except ChannelClosed as error:
             if not isinstance(error.cause, amqp.NotFound):
                 raise
             self.is_lost = True
             # No refusal: with another queue it will pass.
             text = f"the queue {self.queue_name} is on a node that is lost"
-            raise Deaf(text) from error
-        self._news(conn.channel).declare()
-        self.queue.bind_to(self._news)
+            raise ConsumerLost(text) from error
+        self._callers(conn.channel).declare()
+        self.queue.bind_to(self._callers)
 
-    def look(self, conn: Any) -> None:
-        """Make sure that workers' news still come."""
-        channel = conn.aside()
-        self._news(channel).declare()
-        self.queue.bind_to(self._news, channel=channel)
+    def verify(self, conn: Any) -> None:
+        """Make sure that what workers tell all callers still comes."""
+        channel = conn.side_channel()
+        self._callers(channel).declare()
+        self.queue.bind_to(self._callers, channel=channel)
 
 
-class Requests(Consumer):
-    """The queue of a topic, with somewhere for its requests to go when they kill workers.
+class RequestConsumer(Consumer):
+    """Consumes requests from the queue of a topic, which has a queue for dead letters.
 
     :param connection: oslo.messaging's, whose configuration says what queues are like
     :param callback: called with every message; None to declare only
     :param dead_letters: False for the queue as oslo.messaging itself declares it
-    :param news: on which callers are told when the queue had to be made, since what waited
-        in the one before it is gone
+    :param callers: the exchange on which callers are told when the queue had to be made,
+        since what waited in the one before it is gone
     """
 
     def __init__(
@@ -180,7 +181,7 @@ class Requests(Consumer):
         callback: Any = None,
         *,
         dead_letters: bool = True,
-        news: entity.Exchange | None = None,
+        callers: entity.Exchange | None = None,
     ) -> None:
         super().__init__(
             exchange_name=exchange,
@@ -197,7 +198,7 @@ class Requests(Consumer):
             rabbit_quorum_queue_config=connection.rabbit_quorum_queue_config,
         )
         self._dead: entity.Queue | None = None
-        self._news = news
+        self._callers = callers
         self._made = False
         self._unknown = 0
         if dead_letters:
@@ -215,7 +216,9 @@ class Requests(Consumer):
         """
         if self._dead:
             self._dead(conn.channel).declare()
-        self._made = self._news is not None and self._consumers(conn.aside()) is None
+        self._made = (
+            self._callers is not None and self._consumers(conn.side_channel()) is None
+        )
         self.queue = self._queue()(conn.channel)
         self.queue.declare()
 
@@ -223,26 +226,26 @@ class Requests(Consumer):
         """Consume, and tell callers if the queue is a new one."""
         super().consume(conn, tag)
         self._unknown = 0
-        if self._made and self._news:
-            self._news(conn.aside()).declare()
-            news = msgspec.json.encode({MADE: self.queue_name})
-            conn.post("", news, durable=False, exchange=self._news.name)
+        if self._made and self._callers:
+            self._callers(conn.side_channel()).declare()
+            made = msgspec.json.encode({MADE: self.queue_name})
+            conn.post("", made, durable=False, exchange=self._callers.name)
 
-    def look(self, conn: Any) -> None:
-        """See whether the queue knows us, is bound, and has where to put dead letters.
+    def verify(self, conn: Any) -> None:
+        """Find out whether the queue knows us, is bound, and has where to put dead letters.
 
         RabbitMQ tells nobody when an exchange or a binding is deleted, or a queue that
         nobody consumes from.
 
-        :raises Deaf: it does not know us
+        :raises ConsumerLost: it does not know us
         """
-        channel = conn.aside()
+        channel = conn.side_channel()
         try:
             known = self._consumers(channel)
             # One whose leader has died counts none for some seconds.
             self._unknown = 0 if known else self._unknown + 1
             if known is None or self._unknown > _MOST_UNKNOWN:
-                raise self._deaf()
+                raise self._consumer_lost()
             for queue in filter(None, [self._queue(), self._dead]):
                 self._bind(queue(channel))
         except amqp.ChannelError as error:
@@ -254,12 +257,12 @@ class Requests(Consumer):
         except amqp.NotFound as error:
             if queue.name == self.queue_name and self._consumers(queue.channel) is None:
                 # Deleted just now: it is declared, and that told, with its consumer.
-                raise self._deaf() from error
+                raise self._consumer_lost() from error
             LOG.warning("%s is declared again: %s", queue.name, error.reply_text)
             queue.declare()
 
-    def _deaf(self) -> Deaf:
-        return Deaf(f"the queue {self.queue_name} does not know its consumer")
+    def _consumer_lost(self) -> ConsumerLost:
+        return ConsumerLost(f"the queue {self.queue_name} does not know its consumer")
 
     def _consumers(self, channel: Any) -> int | None:
         """Return how many consume from the queue; None if there is no queue."""

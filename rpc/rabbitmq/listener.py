@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests from RabbitMQ, acknowledged after their answer is sent.
+"""Take requests from RabbitMQ, and acknowledge each after its answer is sent.
 
 oslo.messaging acknowledges a request before it is run, so that a worker that dies loses
 it. Here the broker has it until it is answered, and gives it to another worker when the
@@ -9,6 +9,7 @@ the other, so that the broker cannot have the second without the first.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -18,21 +19,23 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import amqp
 import msgspec
 from oslo_messaging._drivers import amqpdriver, common
 from oslo_messaging.rpc import server as rpc_server
 
 from networker import exceptions
-from networker.rpc import aside, intake
-from networker.rpc.calls import Calls
-from networker.rpc.confirms import Confirms
-from networker.rpc.connection import Connection
-from networker.rpc.dispatcher import refusal
+from networker.rpc import codec
+from networker.rpc.rabbitmq import message as messages
+from networker.rpc.rabbitmq.call_queue import CallConsumer
+from networker.rpc.rabbitmq.confirms import Confirms
+from networker.rpc.rabbitmq.connection import Connection
+from networker.rpc.rabbitmq.queues import dead_name, dead_queue
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds that the broker has to say whether a request is still ours.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 #: A request that was delivered so often before does not run beside others like it.
 _SUSPECT = 2
 #: The longest pause in seconds, by which their order is mixed.
@@ -45,7 +48,7 @@ _KEPT, _AGAIN = 3.0, 0.25
 _DURABLE = 2
 
 
-class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
+class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
     """A request that the broker keeps until it is finished."""
 
     _answer: bytes | None = None
@@ -85,13 +88,13 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
             )
 
     def refuse(self, error: exceptions.BusError) -> None:
-        """Answer with an error, or put the request aside if nobody waits."""
+        """Answer with an error, or make it a dead letter if nobody waits."""
         raw = self.message._raw_message
         if not self.orig_msg_id:
             self.listener.refuse(raw, str(error))
             return
         LOG.warning("a call of %d bytes was refused: %s", raw.size, error)
-        self.reply(refusal(error))
+        self.reply(codec.encode_refusal(error))
         self.finish()
 
     def is_ours(self) -> bool:
@@ -109,7 +112,7 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
                 answered.set()
 
         self._message_operations_handler.do(ask)
-        return answered.wait(_PATIENCE) and bool(ours)
+        return answered.wait(_TIMEOUT) and bool(ours)
 
     def finish(self) -> threading.Event:
         """Answer it, and let the broker forget it; the event is set when that is done."""
@@ -145,7 +148,7 @@ class Request(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
 
 
 class _Operations(amqpdriver.MessageOperationsHandler):  # type: ignore[misc]
-    """What is to be done on the consuming connection, by the thread that has it."""
+    """Runs tasks on the consuming connection, in the thread that serves it."""
 
     def __init__(self, name: str, connection: Connection) -> None:
         super().__init__(name)
@@ -169,10 +172,10 @@ class _Operations(amqpdriver.MessageOperationsHandler):  # type: ignore[misc]
                 self._shutdown.wait(_PAUSE)
 
 
-class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
+class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
     """Takes requests from a connection, and acknowledges none by itself."""
 
-    message_cls = Request
+    message_cls = Delivery
 
     def __init__(self, driver: Any, conn: Any) -> None:
         super().__init__(driver, conn)
@@ -184,16 +187,16 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         self._confirms = Confirms(self._connection, _settled, self._returned)
         self._dropped = itertools.count(1)
         #: The subscription to the queue for calls in memory, if there is one.
-        self.place: Calls | None = None
+        self.call_consumer: CallConsumer | None = None
         self._connection.renewed = self._confirms.renew
-        self._connection.looks = lambda: True
+        self._connection.verifies = lambda: True
 
     def __call__(self, message: dict[str, Any]) -> None:
         """Take a request; it is run when :meth:`poll` returns it."""
         raw = message._raw_message  # type: ignore[attr-defined]
         try:
-            msg_id, reply_q = intake.address(message)
-        except intake.Malformed as error:
+            msg_id, reply_q = messages.reply_address(message)
+        except messages.Malformed as error:
             self.refuse(raw, str(error))
             return
         names = [name for name in message if name.startswith(_CONTEXT)]
@@ -206,18 +209,18 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
                 message.pop("_unique_id", None),
                 msg_id,
                 reply_q,
-                intake.monitored(message),
+                messages.monitored(message),
                 self._obsolete_reply_queues,
                 self._message_operations_handler,
             )
         )
 
     def refuse(self, message: Any, why: str) -> None:
-        """Put a message aside that nobody can serve, nor answer."""
+        """Make a dead letter of a message that nobody can serve, nor answer."""
         topic = self.driver.conf.networker.topic
         # Not at once: this may be in the middle of something else on the connection.
         self._connection.do(
-            functools.partial(aside.put_aside, self._connection, topic, message, why)
+            functools.partial(dead_letter, self._connection, topic, message, why)
         )
 
     def exchange(self, request: Any, queue: str, body: bytes, *, durable: bool) -> None:
@@ -237,9 +240,9 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
         """Tell whether what loses a message also ends the connection of its caller."""
         called = request.delivery_info["routing_key"] == self.calls
         return (
-            self.place is not None
+            self.call_consumer is not None
             and called
-            and (self.driver.anywhere or self.place.is_here)
+            and (self.driver.anywhere or self.call_consumer.is_here)
         )
 
     def _post(self, queue: str, body: bytes, *, durable: bool) -> None:
@@ -300,7 +303,7 @@ class Listener(amqpdriver.AMQPListener):  # type: ignore[misc]
             consumer.cancel(tag)
 
 
-class Server(rpc_server.RPCServer):  # type: ignore[misc]
+class LateAckServer(rpc_server.RPCServer):  # type: ignore[misc]
     """oslo.messaging's server for such requests.
 
     A request that has been delivered again and again perhaps kills its worker. Such
@@ -313,7 +316,7 @@ class Server(rpc_server.RPCServer):  # type: ignore[misc]
         self._suspects = threading.Lock()
 
     def _process_incoming(self, incoming: Any) -> None:
-        wrong = intake.unservable(incoming[0].message)
+        wrong = messages.unservable(incoming[0].message)
         if wrong is not None:
             incoming[0].refuse(wrong)
             return
@@ -327,7 +330,7 @@ class Server(rpc_server.RPCServer):  # type: ignore[misc]
             self._run(incoming).wait(_PAUSE)
 
     def _run(self, incoming: Any) -> threading.Event:
-        request: Request = incoming[0]
+        request: Delivery = incoming[0]
         request.ctxt["lease"] = request.is_ours
         super()._process_incoming(incoming)
         return request.finish()
@@ -339,3 +342,33 @@ def _settled(request: Any, taken: bool) -> None:
         request.ack()
     else:
         request.requeue()
+
+
+def dead_letter(connection: Connection, topic: str, message: Any, why: str) -> None:
+    """Let the broker take a message to the dead letters, in the thread that consumes.
+
+    :param connection: on which it came
+    :param topic: whose dead letters they are
+    :param message: as it came, not acknowledged
+    :param why: for the log
+    :raises BROKEN: the connection is lost; the message is delivered again
+    """
+    if message.channel is not connection.channel:
+        return  # it is delivered again
+    LOG.warning(
+        "a message of %d bytes on %s was put aside in %s: %s",
+        message.size,
+        message.delivery_info.get("routing_key"),
+        dead_name(topic),
+        why,
+    )
+    _declare_dead_queue(connection, topic)
+    message.reject()
+
+
+def _declare_dead_queue(connection: Connection, topic: str) -> None:
+    """Make sure that the dead letters have a queue: RabbitMQ would drop what has none."""
+    queue = dead_queue(topic, quorum=connection.rabbit_quorum_queue)
+    # A refusal closes the channel, which must not be the one that is consumed from.
+    with contextlib.suppress(amqp.ChannelError):
+        queue(connection.side_channel()).declare()

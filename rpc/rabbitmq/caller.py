@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests over RabbitMQ: each is delivered, or it is said by its deadline why not."""
+"""Deliver a caller's requests over RabbitMQ, or say by their deadline why not."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
+import oslo_messaging
 import tenacity
 from oslo_config import cfg
 
 from networker import exceptions
+from networker._text import printable
 from networker._types import known
-from networker.rpc import broker
-from networker.rpc.link import Ending, Link, Sending
-from networker.rpc.oneline import one_line
+from networker.rpc.rabbitmq import broker
+from networker.rpc.rabbitmq.link import Attempt, Ending, Link
+from networker.rpc.rabbitmq.supervision import Loss, place
 from networker.rpc.request import Request
-from networker.rpc.supervision import Loss, place
-from networker.rpc.transport import target
-from networker.rpc.watch import Watch
 
 #: Seconds in which workers declare again a queue that was deleted.
 _REMADE = 3.0
@@ -35,32 +35,93 @@ _FOR_EVER = float("inf")
 
 @known
 class _Failure(msgspec.Struct):
-    """What oslo.messaging says of an exception of a worker."""
+    """An exception of a worker, as oslo.messaging serializes it."""
 
     kind: str = msgspec.field(name="class")
     message: str = ""
 
 
 @known
-class _Reply(msgspec.Struct):
-    """What oslo.messaging answers."""
+class _ReplyBody(msgspec.Struct):
+    """An answer, as oslo.messaging serializes it."""
 
     result: Any
     failure: str | None
     ending: Literal[True]
 
 
-class _Passing(Exception):
+class _MayPass(Exception):
     """A request failed in a way that may pass.
 
     :param error: what to raise if it does not
-    :param patience: seconds for which to try
+    :param duration: seconds for which to try
     """
 
-    def __init__(self, error: exceptions.BusError, patience: float = _FOR_EVER) -> None:
+    def __init__(self, error: exceptions.BusError, duration: float = _FOR_EVER) -> None:
         super().__init__(str(error))
         self.error = error
-        self.patience = patience
+        self.duration = duration
+
+
+class WorkerMonitor:
+    """Finds out that no worker listens any more, for all requests of a client.
+
+    The broker gives a dead worker's requests to the others, so only when there are none
+    is it no use to wait. oslo.messaging's way is a message from the worker for each call
+    every few seconds; here the broker is asked, once for all calls.
+
+    :param listeners: counts the workers; may raise BusUnavailable
+    :param timeout: seconds without any after which nobody is expected any more
+    """
+
+    def __init__(self, listeners: Callable[[], int], timeout: float) -> None:
+        self.interval = timeout / 3
+        self._listeners = listeners
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._counting = False
+        self._counted = 0.0
+        self._empty_since: float | None = None
+        self._others: dict[float, WorkerMonitor] = {}
+
+    def within(self, timeout: float | None) -> WorkerMonitor:
+        """Return one for requests with another timeout; None for this one's.
+
+        It looks for itself, as often as its callers need.
+        """
+        if timeout is None or timeout == self._timeout:
+            return self
+        return self._others.setdefault(timeout, WorkerMonitor(self._listeners, timeout))
+
+    def nobody_listens(self, since: float) -> bool:
+        """Tell whether nobody has listened for long; it asks without waiting for it.
+
+        :param since: when the caller began to wait, by the monotonic clock
+        """
+        now = time.monotonic()
+        with self._lock:
+            if now - self._counted > 2 * self.interval:
+                self._empty_since = None  # nobody has asked for a while
+            if not self._counting and now - self._counted > self.interval / 2:
+                self._counting = True
+                threading.Thread(
+                    target=self._count_them, daemon=True, name="workers"
+                ).start()
+            empty = self._empty_since
+        return empty is not None and now - max(empty, since) >= self._timeout
+
+    def _count_them(self) -> None:
+        try:
+            empty = self._listeners() == 0
+        except exceptions.BusUnavailable:
+            empty = False  # whoever waits for the broker has a deadline
+        with self._lock:
+            self._counted = time.monotonic()
+            self._counting = False
+            if not empty:
+                self._empty_since = None
+            elif self._empty_since is None:
+                self._empty_since = self._counted
 
 
 class Caller:
@@ -81,11 +142,15 @@ class Caller:
         self._transport = transport
         self._driver = transport._driver
         self._late = conf.networker.delivery == "at-least-once"
-        self._target = target(conf)
+        self._target = oslo_messaging.Target(
+            exchange=conf.networker.exchange, topic=conf.networker.topic
+        )
         topic = conf.networker.topic
         self._topic = topic
         count = functools.partial(broker.listeners, transport, topic)
-        self._new_watch = functools.partial(Watch, count, conf.networker.pool_timeout)
+        self._new_monitor = functools.partial(
+            WorkerMonitor, count, conf.networker.pool_timeout
+        )
         self._closed = self._served = False
         self._left_behind: list[Link | None] = []
         self._start_afresh()
@@ -100,8 +165,8 @@ class Caller:
         # Most requests need no second attempt, nor what it costs to be ready for one.
         try:
             return self._try(request)
-        except _Passing as first:
-            return self._until_it_passes(request, first)
+        except _MayPass as first:
+            return self._try_until_it_passes(request, first)
 
     def close(self) -> None:
         """End all requests that are under way, and refuse others."""
@@ -114,16 +179,16 @@ class Caller:
         # What is shared with the parent process is neither used nor closed.
         self._left_behind.append(getattr(self, "_link", None))
         self._link: Link | None = None
-        self._watch: Watch = self._new_watch()
+        self._monitor: WorkerMonitor = self._new_monitor()
         # A signal handler may interrupt its own thread.
         self._lock = threading.RLock()
 
-    def _until_it_passes(self, request: Request, first: _Passing) -> Any:
+    def _try_until_it_passes(self, request: Request, first: _MayPass) -> Any:
         began = time.monotonic()
 
         def passes(error: BaseException) -> bool:
             tried = time.monotonic() - began
-            return isinstance(error, _Passing) and tried < error.patience
+            return isinstance(error, _MayPass) and tried < error.duration
 
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(passes),
@@ -133,16 +198,16 @@ class Caller:
         )
         try:
             return attempts(self._try, request)
-        except _Passing as last:
+        except _MayPass as last:
             raise last.error from first
 
     def _try(self, request: Request) -> Any:
         link = self._usable(request)
         result: Any = Ending.RETURNED
         names = [self._topic]
-        if request.context.awaited and link.nearness and link.nearness.usable:
+        if request.context.awaited and link.call_queue and link.call_queue.usable:
             # Workers that keep calls elsewhere have not declared it.
-            names = [link.nearness.queue_name, self._topic]
+            names = [link.call_queue.queue_name, self._topic]
         for name in names:
             result = self._ask(request, link, name)
             if result is not Ending.RETURNED:
@@ -157,7 +222,7 @@ class Caller:
     def _usable(self, request: Request) -> Link:
         """Return the connection, unless it is certain that it is of no use."""
         if self._closed:
-            raise request.unavailable("this client is closed")
+            raise request.closed()
         if sys.is_finalizing():
             raise request.unavailable("the interpreter is ending")
         link = self._link
@@ -182,31 +247,31 @@ class Caller:
     def _ask(self, request: Request, link: Link, name: str) -> Any:
         """Send a request to a queue, and return its result."""
         awaited = request.context.awaited
-        sending = link.send(name, request.message(), confirmed=not awaited)
+        attempt = link.send(name, request.message(), confirmed=not awaited)
         unsent = False
         try:
-            result = self._wait(request, sending)
+            result = self._wait(request, attempt)
         finally:
-            unsent = link.forget(sending)
+            unsent = link.forget(attempt)
         if result is None:
             raise self._too_late(request, link, unsent=unsent)
         return result
 
-    def _wait(self, request: Request, sending: Sending) -> Any:
+    def _wait(self, request: Request, attempt: Attempt) -> Any:
         """Return a result; None if there is none in time."""
-        watch = None
+        monitor = None
         if request.context.awaited:
-            watch = self._watch.within(request.pool_timeout)
+            monitor = self._monitor.within(request.pool_timeout)
         since = time.monotonic()
         while True:
             try:
                 left = request.left()
-                most = min(left, watch.interval) if watch else left
-                return sending.results.get(timeout=most)
+                most = min(left, monitor.interval) if monitor else left
+                return attempt.results.get(timeout=most)
             except queue.Empty:
                 if time.monotonic() >= request.end:
                     return None
-                if watch and watch.deserted(since):
+                if monitor and monitor.nobody_listens(since):
                     text = f"{request.method}: no worker listens to {request.topic}"
                     raise request.timed_out(text) from None
 
@@ -216,7 +281,7 @@ class Caller:
             return request.unavailable("this client was closed")
         if ending is Ending.RETURNED:
             if self._served:
-                return _Passing(request.undeliverable(), _REMADE)
+                return _MayPass(request.undeliverable(), _REMADE)
             if self._late:
                 # Perhaps workers cannot start, because of what is on the broker.
                 broker.check(self._transport, self._target)
@@ -226,9 +291,9 @@ class Caller:
                 f"the broker did not take the request for {request.topic}: a policy limits "
                 "its queue, or the queue has no leader"
             )
-            return _Passing(request.unavailable(text), _ELECTED)
+            return _MayPass(request.unavailable(text), _ELECTED)
         text = f"{request.method}: the broker was restarted, and no answer came"
-        return _Passing(request.timed_out(text))
+        return _MayPass(request.timed_out(text))
 
     def _unavailable(self, request: Request, loss: Loss) -> exceptions.BusUnavailable:
         what = "refused" if loss.refused else "cannot be reached"
@@ -274,12 +339,12 @@ def _read(request: Request, answer: Any) -> Any:
     :raises NetworkException: it holds a failure, or is no answer
     """
     try:
-        reply = msgspec.convert(dict(answer), _Reply)
+        reply = msgspec.convert(dict(answer), _ReplyBody)
         if reply.failure is None:
             return reply.result
         failure = msgspec.json.decode(reply.failure, type=_Failure)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        why = one_line(str(error), 200)
+        why = printable(str(error), 200)
         text = f"{request.method}: the answer cannot be read: {why}"
         raise exceptions.WorkerError(text, method=request.method) from error
-    raise request.refused(one_line(failure.kind, 100), one_line(failure.message))
+    raise request.refused(printable(failure.kind, 100), printable(failure.message))

@@ -15,14 +15,15 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging._drivers import base, common, impl_rabbit
 
-from networker.rpc.calls import Calls
-from networker.rpc.connection import Connection
-from networker.rpc.listener import Listener
-from networker.rpc.queues import Requests, callers_exchange
+from networker.rpc.rabbitmq.call_queue import CallConsumer
+from networker.rpc.rabbitmq.connection import Connection
+from networker.rpc.rabbitmq.listener import RequestListener
+from networker.rpc.rabbitmq.queues import RequestConsumer, callers_exchange
 
 #: The scheme by which stevedore finds this driver.
 SCHEME = "networker"
-_GROUP = "oslo_messaging_rabbit"
+#: oslo.messaging's group of options for RabbitMQ.
+GROUP = "oslo_messaging_rabbit"
 #: What suits us better than oslo.messaging's defaults; an operator's values win. They
 #: are given with the URL, since the configuration may be a controller's, and have to be
 #: text.
@@ -40,14 +41,14 @@ _DEFAULTS = {
 
 
 class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
-    """The RabbitMQ driver with the connections of this module."""
+    """The RabbitMQ driver with networker's own connections and listener."""
 
     def __init__(
         self, conf: cfg.ConfigOpts, url: oslo_messaging.TransportURL, **kwargs: Any
     ) -> None:
         url.transport = url.transport.replace(SCHEME, "rabbit", 1)
         opts = impl_rabbit.rabbit_opts + impl_rabbit.rpc_amqp.amqp_opts
-        conf.register_opts(opts, group=_GROUP)
+        conf.register_opts(opts, group=GROUP)
         several = len(url.hosts) > 1
         wanted = conf.networker.calls
         late = conf.networker.delivery == "at-least-once"
@@ -63,7 +64,7 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
             "rabbit_transient_quorum_queue": str(late and not transient).lower(),
         }
         for name, value in defaults.items():
-            found = conf.get_location(name, _GROUP)
+            found = conf.get_location(name, GROUP)
             if found and found.location is cfg.Locations.opt_default:
                 url.query.setdefault(name, value)
         super().__init__(conf, url, **kwargs)
@@ -77,13 +78,19 @@ class Driver(impl_rabbit.RabbitDriver):  # type: ignore[misc]
     ) -> base.PollStyleListenerAdapter:
         """Take requests from a topic; there is no queue for each server, and no fanout."""
         connection = self._get_connection(common.PURPOSE_LISTEN)
-        listener = Listener(self, connection)
+        listener = RequestListener(self, connection)
         exchange = self._get_exchange(target)
         place = connection.connection, exchange, target.topic, listener
-        news = callers_exchange(target.topic)
-        connection.declare_consumer(Requests(*place, news=news))
+        callers = callers_exchange(target.topic)
+        connection.declare_consumer(RequestConsumer(*place, callers=callers))
         if self.transient:
-            listener.place = Calls(*place, news)
-            connection.declare_consumer(listener.place)
+            listener.call_consumer = CallConsumer(*place, callers)
+            connection.declare_consumer(listener.call_consumer)
         connection.begin()
         return base.PollStyleListenerAdapter(listener, batch_size, batch_timeout)
+
+
+def driver_of(transport: Any) -> Driver | None:
+    """Return the driver of a transport, if it is this one."""
+    found = transport._driver  # there is no public way to it
+    return found if isinstance(found, Driver) else None

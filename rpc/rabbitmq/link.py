@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A caller's connection to RabbitMQ: requests go out on it, and answers come in.
+"""A caller's connection to RabbitMQ, on which requests go out and answers come in.
 
 Calls do not wait for the broker to confirm them: the answer does that. What was on the way
 when the connection, or the queue that it waited in, was lost is sent again by the caller,
@@ -25,19 +25,20 @@ from typing import Any
 import msgspec
 from oslo_messaging._drivers import common
 
-from networker.rpc.calls import Nearness
-from networker.rpc.confirms import Confirms
-from networker.rpc.connection import Connection
-from networker.rpc.oneline import Seldom, shown
-from networker.rpc.queues import MADE, Replies
-from networker.rpc.supervision import Deaf, Loss
+from networker._text import abbreviated
+from networker.rpc.rabbitmq.call_queue import CallQueueLocator
+from networker.rpc.rabbitmq.confirms import Confirms
+from networker.rpc.rabbitmq.connection import Connection
+from networker.rpc.rabbitmq.message import RateLimitedWarnings
+from networker.rpc.rabbitmq.queues import MADE, ReplyConsumer
+from networker.rpc.rabbitmq.supervision import ConsumerLost, Loss
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds for which what came back from the broker shows that it takes messages.
 _FRESH = 0.25
 #: Seconds that a message to ourselves may take.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 #: Seconds after a refusal in which requests go out one by one, to find the one meant.
 _CAREFUL = 5.0
 #: Seconds that closing waits for the connection.
@@ -62,10 +63,10 @@ class Ending(enum.Enum):
 
 
 @dataclasses.dataclass(eq=False)
-class Sending:
-    """A request on its way.
+class Attempt:
+    """One attempt to send a request.
 
-    :param id: names this attempt, in the answer too
+    :param id: names it, in the answer too
     :param topic: the name of the queue where it goes
     :param replies: the name of the queue where its answer is to go
     :param confirmed: whether it ends when the broker has it; it has no answer
@@ -94,15 +95,15 @@ class Link:
         self._name: str = driver._get_reply_queue_name()
         #: Bytes that an answer may have.
         self.most: int = driver.conf.networker.max_message_size
-        self._foreign = Seldom(LOG)
+        self._foreign = RateLimitedWarnings(LOG)
         self._numbers = itertools.count()
-        self._sendings: dict[str, Sending] = {}
+        self._attempts: dict[str, Attempt] = {}
         #: Those that are not sent: who takes one out of it decides about it.
-        self._unsent: dict[str, Sending] = {}
-        self._held: list[Sending] = []
+        self._unsent: dict[str, Attempt] = {}
+        self._held: list[Attempt] = []
         self._proven = self._pulsed = self._refused = 0.0
         self._pulse = 0
-        self._suspect: Sending | None = None
+        self._suspect: Attempt | None = None
         self._closing = threading.Event()
         self._connection = Connection(
             driver.conf, driver._url, common.PURPOSE_LISTEN, retry=None
@@ -111,14 +112,14 @@ class Link:
         self._confirms = Confirms(self._connection, self._settled, self._returned)
         self._connection.renewed = self._renewed
         self._connection.lost = self._lost
-        self._connection.looks = lambda: bool(self._sendings)
-        self._replies = Replies(self._connection, self._name, topic, self)
+        self._connection.verifies = lambda: bool(self._attempts)
+        self._replies = ReplyConsumer(self._connection, self._name, topic, self)
         self._connection.declare_consumer(self._replies)
         #: Whether calls may go to their queue in memory; None if they have none.
-        self.nearness: Nearness | None = None
+        self.call_queue: CallQueueLocator | None = None
         if driver.transient:
-            self.nearness = Nearness(topic, anywhere=driver.anywhere)
-            self._connection.declare_consumer(self.nearness)
+            self.call_queue = CallQueueLocator(topic, anywhere=driver.anywhere)
+            self._connection.declare_consumer(self.call_queue)
         self._thread = threading.Thread(target=self._serve, name="link", daemon=True)
         self._thread.start()
 
@@ -134,7 +135,7 @@ class Link:
 
     def send(
         self, topic: str, message: Mapping[str, Any], *, confirmed: bool
-    ) -> Sending:
+    ) -> Attempt:
         """Begin to send a request; :meth:`forget` it in the end.
 
         :param topic: the name of the queue
@@ -149,17 +150,17 @@ class Link:
             else {"_msg_id": name, "_reply_q": replies}
         )
         body = msgspec.json.encode({**message, **where})
-        sending = Sending(name, topic, body, replies, confirmed)
-        self._unsent[name] = self._sendings[name] = sending
+        attempt = Attempt(name, topic, body, replies, confirmed)
+        self._unsent[name] = self._attempts[name] = attempt
         if self._closing.is_set():
-            sending.results.put(Ending.CLOSED)
-        self._connection.do(lambda: self._offer(sending))
-        return sending
+            attempt.results.put(Ending.CLOSED)
+        self._connection.do(lambda: self._offer(attempt))
+        return attempt
 
-    def forget(self, sending: Sending) -> bool:
+    def forget(self, attempt: Attempt) -> bool:
         """Take no answer to it, and tell whether it was never sent; then it will not be."""
-        self._sendings.pop(sending.id, None)
-        return self._unsent.pop(sending.id, None) is not None
+        self._attempts.pop(attempt.id, None)
+        return self._unsent.pop(attempt.id, None) is not None
 
     def close(self) -> None:
         """End all requests, and the connection."""
@@ -180,15 +181,15 @@ class Link:
 
     def _end_all(self, result: Ending) -> None:
         self._closing.set()
-        for sending in list(self._sendings.values()):
-            sending.results.put(result)
+        for attempt in list(self._attempts.values()):
+            attempt.results.put(result)
 
-    def _offer(self, sending: Sending) -> None:
+    def _offer(self, attempt: Attempt) -> None:
         """Send a request if it is known that the broker takes it, else when it is."""
         if time.monotonic() - self._proven < _FRESH and not self._held:
-            self._post(sending)
+            self._post(attempt)
         else:
-            self._held.append(sending)
+            self._held.append(attempt)
             self._prove()
 
     def _prove(self) -> None:
@@ -199,29 +200,29 @@ class Link:
         self._pulsed = time.monotonic()
         body = msgspec.json.encode({_PULSE: self._pulse})
         self._connection.post(self._name, body, durable=False)
-        self._connection.postpone(_PATIENCE, self._missed)
+        self._connection.postpone(_TIMEOUT, self._missed)
 
     def _missed(self) -> None:
         """Connect anew if a message to ourselves has not come for too long."""
         if self._pulse:
             since = max(self._pulsed, self._connection.flowing_since)
-            left = _PATIENCE - (time.monotonic() - since)
+            left = _TIMEOUT - (time.monotonic() - since)
             if left <= 0:
-                raise Deaf(f"nothing comes from the queue {self._name}")
+                raise ConsumerLost(f"nothing comes from the queue {self._name}")
             self._connection.postpone(left, self._missed)
 
-    def _post(self, sending: Sending) -> None:
-        if self._unsent.pop(sending.id, None) is None:
+    def _post(self, attempt: Attempt) -> None:
+        if self._unsent.pop(attempt.id, None) is None:
             return
-        if sending.replies != self._name:
-            before, now = map(_reply_to, (sending.replies, self._name))
-            sending.body = sending.body.replace(before, now)
+        if attempt.replies != self._name:
+            before, now = map(_reply_to, (attempt.replies, self._name))
+            attempt.body = attempt.body.replace(before, now)
         # RabbitMQ says that it takes no message, or sends it to a quorum queue's next
         # leader, only where it is to confirm it.
-        durable = sending.topic != self._connection.calls
-        self._confirms.post(sending, sending.topic, sending.body, durable=durable)
+        durable = attempt.topic != self._connection.calls
+        self._confirms.post(attempt, attempt.topic, attempt.body, durable=durable)
         if time.monotonic() - self._refused < _CAREFUL:
-            self._suspect, self._proven = sending, 0.0
+            self._suspect, self._proven = attempt, 0.0
 
     def _flush(self) -> None:
         """Send what was held; one by one where the broker has just refused one."""
@@ -239,8 +240,8 @@ class Link:
                 self._suspect = None
                 self._flush()
         elif MADE in message:
-            if self.nearness:
-                self.nearness.forget()
+            if self.call_queue:
+                self.call_queue.forget()
             self._end_sent(Ending.LOST)
         else:
             self._proven = time.monotonic()
@@ -256,7 +257,7 @@ class Link:
         # One of ours that nobody waits for any more is late.
         ours = isinstance(name, str) and name.startswith(f"{self._name}.")
         if not self._end(name, message) and not ours:
-            why = f"it answers nothing: _msg_id is {shown(name)}"
+            why = f"it answers nothing: _msg_id is {abbreviated(name)}"
             self.refuse(message._raw_message, why)
 
     def _renewed(self, channel: Any) -> None:
@@ -277,13 +278,13 @@ class Link:
         if loss.said and subscribed:
             self._refused = time.monotonic()
         hopeless = not subscribed and (loss.refused or not self.supervision.reached)
-        for sending in list(self._sendings.values()):
-            if sending is suspect and loss.said:
-                sending.results.put(dataclasses.replace(loss, refused=True))
-            elif sending.id not in self._unsent:
-                sending.results.put(Ending.LOST)
+        for attempt in list(self._attempts.values()):
+            if attempt is suspect and loss.said:
+                attempt.results.put(dataclasses.replace(loss, refused=True))
+            elif attempt.id not in self._unsent:
+                attempt.results.put(Ending.LOST)
             elif hopeless:
-                sending.results.put(loss)
+                attempt.results.put(loss)
 
     def _rename(self) -> None:
         """Take another queue for answers."""
@@ -291,24 +292,24 @@ class Link:
         self._replies.rename(self._name)
 
     def _end_sent(self, result: object) -> None:
-        for sending in list(self._sendings.values()):
-            if sending.id not in self._unsent:
-                sending.results.put(result)
+        for attempt in list(self._attempts.values()):
+            if attempt.id not in self._unsent:
+                attempt.results.put(result)
 
     def _end(self, name: object, result: object) -> bool:
         """End a request, if there is one of that name."""
-        sending = self._sendings.get(name) if isinstance(name, str) else None
-        if sending:
-            sending.results.put(result)
-        return sending is not None
+        attempt = self._attempts.get(name) if isinstance(name, str) else None
+        if attempt:
+            attempt.results.put(result)
+        return attempt is not None
 
-    def _settled(self, sending: Sending, taken: bool) -> None:
+    def _settled(self, attempt: Attempt, taken: bool) -> None:
         if not taken:
-            sending.results.put(Ending.NACKED)
+            attempt.results.put(Ending.NACKED)
             return
         self._proven = time.monotonic()
-        if sending.confirmed:
-            sending.results.put(Ending.CONFIRMED)
+        if attempt.confirmed:
+            attempt.results.put(Ending.CONFIRMED)
 
     def _returned(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:
         found = msgspec.json.decode(message.body, type=dict[str, Any])
@@ -316,5 +317,5 @@ class Link:
 
 
 def _reply_to(name: str) -> bytes:
-    """Return how a body says where its answer goes."""
+    """Return the part of a request's JSON that names the queue for its answer."""
     return msgspec.json.encode({"_reply_q": name})[1:-1]

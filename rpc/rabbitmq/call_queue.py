@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue for calls in memory, and whether a caller may rely on it.
+"""The queue for calls in memory: on which node it is, and whether a caller may use it.
 
 It is on one node. When that node of a cluster is lost, so are the calls in it, and callers
 that are connected to other nodes would not notice. So callers use it only where it is on
 the node that they are connected to, and the durable queue of the topic else: then whatever
 loses their calls ends their connection too, and they send the calls again. On a single node
 that makes no difference.
+
+AMQP does not say whether a broker is a cluster, nor where a queue is, and the name of the
+cluster is each node's own until somebody sets it. But who asks for an answer by RabbitMQ's
+direct reply-to is given an address, and in it is a name for the node of the connection.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import logging
+import re
 import time
+import uuid
+import zlib
 from typing import Any
 
 import amqp
 from kombu import entity
 
-from networker.rpc.queues import Requests, calls_name, dead_letter_arguments, dead_name
-from networker.rpc.topology import arguments, is_elsewhere, node_of
+from networker.rpc.rabbitmq.queues import (
+    RequestConsumer,
+    calls_name,
+    dead_letter_arguments,
+    dead_name,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -28,9 +41,18 @@ _KEPT = 600_000
 #: Seconds for which a queue is left alone whose node does not answer.
 _ALONE = 30.0
 
+_DIRECT = "amq.rabbitmq.reply-to"
+#: Of Erlang's external term format: a process's identifier, and names by the octets of
+#: their length.
+_PIDS = (b"\x83g", b"\x83X")
+_NAMES = {100: 2, 118: 2, 115: 1, 119: 1}
+#: More messages than a queue can hold; what is added to it says where the queue is.
+_BOUNDLESS = 1 << 40
+_OTHER = re.compile(r"arg 'x-max-length'.* but current is (?:the value '?)?(\d+)")
 
-class _Place:
-    """Finds out where the queue is, without asking the queue, whose node may hang.
+
+class _CallQueue:
+    """The queue, found and declared without asking the queue, whose node may hang.
 
     :param topic: of the calls
     """
@@ -91,11 +113,11 @@ class _Place:
 
 def left_over(channel: Any, topic: str) -> bool:
     """Tell whether the queue is another configuration's: then no call waits in memory."""
-    return _Place(topic).is_left_over(channel)
+    return _CallQueue(topic).is_left_over(channel)
 
 
-class Calls(Requests):
-    """A worker's subscription to the queue, wherever it is.
+class CallConsumer(RequestConsumer):
+    """Consumes calls from the queue, on whichever node it is.
 
     The queue itself is durable, since RabbitMQ 4 knows no other shared one; its messages
     are not. As long as its node is lost or hangs, there is no subscription.
@@ -107,7 +129,7 @@ class Calls(Requests):
         exchange: str,
         topic: str,
         callback: Any = None,
-        news: entity.Exchange | None = None,
+        callers: entity.Exchange | None = None,
     ) -> None:
         super().__init__(
             connection,
@@ -115,9 +137,9 @@ class Calls(Requests):
             calls_name(topic),
             callback,
             dead_letters=False,
-            news=news,
+            callers=callers,
         )
-        self._place = _Place(topic)
+        self._calls = _CallQueue(topic)
         self._tag = 0
         self._alone_until = 0.0
         self._subscribed = False
@@ -131,19 +153,19 @@ class Calls(Requests):
         if time.monotonic() < self._alone_until:
             return
         try:
-            self._find(conn.aside())
+            self._find(conn.side_channel())
         except TimeoutError:
             self._leave_alone()
             raise
 
     def _find(self, channel: Any) -> None:
-        existed = self._place.exists(channel)
+        existed = self._calls.exists(channel)
         try:
-            self.is_here = self._place.is_here(channel, node_of(channel))
-            self._subscribed = self.is_here or self._place.exists(channel)
+            self.is_here = self._calls.is_here(channel, node_of(channel))
+            self._subscribed = self.is_here or self._calls.exists(channel)
         except amqp.NotFound as error:
             LOG.debug("calls wait on the topic's own queue: %s", error.reply_text)
-        self._made = not existed and self._subscribed and self._news is not None
+        self._made = not existed and self._subscribed and self._callers is not None
 
     def consume(self, conn: Any, tag: int) -> None:
         """Consume, if there is a queue."""
@@ -163,8 +185,8 @@ class Calls(Requests):
         """
         self._alone_until = time.monotonic() + _ALONE
 
-    def look(self, conn: Any) -> None:
-        """See whether the queue is there again; the broker tells when it is gone."""
+    def verify(self, conn: Any) -> None:
+        """Find out whether the queue is there again; the broker tells when it is gone."""
         if not self._subscribed:
             self.declare(conn)
             self.consume(conn, self._tag)
@@ -173,8 +195,8 @@ class Calls(Requests):
         """Do nothing: whatever the queue is like, calls find another one."""
 
 
-class Nearness:
-    """Whether a caller finds the queue on the node that it is connected to.
+class CallQueueLocator:
+    """Finds out whether the queue is on the node that a caller is connected to.
 
     For its connection it is a consumer that consumes nothing.
 
@@ -187,7 +209,7 @@ class Nearness:
 
     def __init__(self, topic: str, *, anywhere: bool) -> None:
         self.queue_name = calls_name(topic)
-        self._place = _Place(topic)
+        self._calls = _CallQueue(topic)
         self._anywhere = anywhere
         self._node: str | None = None
         self._is_here = False
@@ -198,7 +220,7 @@ class Nearness:
         return self._anywhere or self._is_here
 
     def forget(self) -> None:
-        """Use it no more until :meth:`look` has found it again."""
+        """Use it no more until :meth:`verify` has found it again."""
         self._is_here = False
 
     def declare(self, conn: Any) -> None:  # noqa: ARG002
@@ -211,14 +233,88 @@ class Nearness:
     def consume(self, conn: Any, tag: int) -> None:
         """Consume nothing."""
 
-    def look(self, conn: Any) -> None:
+    def verify(self, conn: Any) -> None:
         """Find out, and again if it was not there; only when the broker takes messages."""
         if self.usable:
             return
-        channel = conn.aside()
+        channel = conn.side_channel()
         try:
             self._node = self._node or node_of(channel)
-            there = self._place.exists(channel)
-            self._is_here = there and self._place.is_here(channel, self._node)
+            there = self._calls.exists(channel)
+            self._is_here = there and self._calls.is_here(channel, self._node)
         except (amqp.NotFound, amqp.AccessRefused) as error:
             LOG.debug("calls use the topic's own queue: %s", error.reply_text)
+
+
+def node_of(channel: Any) -> str | None:
+    """Return a name for the node that a channel's connection ends at.
+
+    It is the same for all connections to a node, also after its restart, and differs
+    between the nodes of a cluster. Nothing but the right to answer is needed for it: a
+    message is sent to a queue that does not exist, and comes back with the address.
+
+    :param channel: of py-amqp, without errors waiting
+    :returns: None if the broker does not tell, because it is another one than RabbitMQ
+    """
+    addresses: list[str] = []
+
+    def returned(_error: Any, _exchange: str, _key: str, message: Any) -> None:
+        addresses.append(message.properties.get("reply_to", ""))
+
+    channel.events["basic_return"].add(returned)
+    tag = channel.basic_consume(_DIRECT, no_ack=True, callback=_ignore)
+    try:
+        asking = amqp.Message(b"", reply_to=_DIRECT)
+        nowhere = f"nowhere-{uuid.uuid4()}"
+        channel.basic_publish(asking, routing_key=nowhere, mandatory=True)
+        channel.basic_qos(0, 0, False)  # what comes back comes before the answer to it
+    finally:
+        channel.events["basic_return"].discard(returned)
+        channel.basic_cancel(tag)
+    return _node(addresses[0]) if addresses else None
+
+
+def arguments(node: str, channel: Any) -> dict[str, Any]:
+    """Return arguments for a classic queue that is to be on one's own node, and to say so.
+
+    RabbitMQ compares a queue's limit of length with that in a declaration, before it asks
+    the queue. So a declaration succeeds on the node where the queue is, and fails with
+    PRECONDITION_FAILED on all others.
+
+    :param node: from :func:`node_of`
+    :param channel: on which it will be declared
+    """
+    version = str(channel.connection.server_properties.get("version", ""))
+    # Whatever a policy says; RabbitMQ 4 wants the other name for it.
+    old = version.startswith("3.")
+    locator = "x-queue-master-locator" if old else "x-queue-leader-locator"
+    marker = _BOUNDLESS + zlib.crc32(node.encode())
+    return {"x-max-length": marker, locator: "client-local"}
+
+
+def is_elsewhere(refusal: str) -> bool:
+    """Tell whether RabbitMQ refused a declaration because another node has the queue.
+
+    :param refusal: its text
+    """
+    found = _OTHER.search(refusal)
+    return found is not None and int(found[1]) >= _BOUNDLESS
+
+
+def _node(address: str) -> str | None:
+    """Return the name in an address such as amq.rabbitmq.reply-to.BASE64.KEY."""
+    encoded = address.removeprefix(f"{_DIRECT}.").partition(".")[0]
+    try:
+        pid = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    size = _NAMES.get(pid[2]) if pid[:2] in _PIDS and len(pid) > 3 else None
+    if size is None:
+        return None
+    begin = 3 + size
+    length = int.from_bytes(pid[3:begin], "big")
+    return pid[begin : begin + length].decode(errors="replace") or None
+
+
+def _ignore(_message: Any) -> None:
+    """Ignore an answer: nothing was asked, and none comes."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dead letters: what RabbitMQ took off the topic because no worker could serve it.
+"""Dead letters: messages that RabbitMQ took off the topic since no worker could serve them.
 
 They are requests that were delivered more often than the delivery limit, since each
 worker died of them, and messages that are no request at all. They wait in the queue
@@ -24,9 +24,9 @@ from oslo_messaging._drivers import common
 
 from networker import exceptions
 from networker.context import is_id
-from networker.rpc import broker, envelope, intake
-from networker.rpc.queues import dead_name
-from networker.rpc.transport import open_transport
+from networker.rpc.rabbitmq import broker
+from networker.rpc.rabbitmq import message as messages
+from networker.rpc.rabbitmq.queues import dead_name
 
 _CONTEXT = "_context_"
 #: A quorum queue takes 32 acknowledgements at once from a channel; RabbitMQ keeps the
@@ -107,14 +107,15 @@ class DeadLetters:
     puts back in disorder what is much, so letters are sorted by when they died.
 
     :param conf: a configuration on which :func:`networker.conf.register` was called
-    :raises ValueError: its transport_url is wrong, or is not RabbitMQ's
+    :param transport: oslo.messaging's, for the configuration's URL
+    :raises ValueError: the URL is not RabbitMQ's
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, transport: Any) -> None:
         self._exchange = conf.networker.exchange
         self._topic = conf.networker.topic
         self._size = conf.networker.max_message_size
-        self._transport = open_transport(conf)
+        self._transport = transport
         if not broker.uses_rabbit(self._transport):
             raise ValueError(
                 "transport_url: only RabbitMQ keeps dead letters, and this "
@@ -175,7 +176,7 @@ class DeadLetters:
     @contextlib.contextmanager
     def _taken(self) -> Iterator[tuple[Any, list[Letter]]]:
         """Hold the letters; what is not acknowledged goes back with the channel's end."""
-        with broker.look(self._transport) as found:
+        with broker.connected(self._transport) as found:
             most = found.rabbit_quorum_queue_config.delivery_limit
             with found.connection.channel() as channel:
                 channel.auto_decode = False
@@ -188,7 +189,7 @@ class DeadLetters:
         with contextlib.suppress(amqp.NotFound):  # no worker has ever run
             while raw := channel.basic_get(dead_name(self._topic)):
                 # Unlike kombu's Queue.get, this unpacks nothing.
-                yield envelope.Message(raw, channel)
+                yield messages.Message(raw, channel)
 
     def _send(self, channel: Any, request: dict[str, Any]) -> None:
         def refuse(*_: object) -> NoReturn:
@@ -230,10 +231,10 @@ def _letter(message: Any, most: int, size: int) -> Letter:
 def _request(message: Any, size: int) -> dict[str, Any] | None:
     """Return the request in a message, or None if no worker could find one either."""
     try:
-        request = envelope.read(message, size)
-    except envelope.Unreadable:
+        request = messages.read(message, size)
+    except messages.Unreadable:
         return None
-    sound = intake.is_name(request.get("method"))
+    sound = messages.is_name(request.get("method"))
     sound = sound and isinstance(request.get("args"), dict)
     return request if sound else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What RabbitMQ's policies do to the queues, and which promise they break.
+"""Find out what RabbitMQ's policies do to the queues, and which promise they break.
 
 A policy is an operator's and can come from anywhere on a shared virtual host; a message
 that its time to live or its limit removes is gone without a word. RabbitMQ's management
@@ -19,15 +19,13 @@ from urllib import parse
 from oslo_config import cfg
 
 from networker import exceptions
-from networker.rpc import rabbit
-from networker.rpc.queues import calls_name, dead_name
-from networker.rpc.telling import queue_name
-from networker.rpc.transport import open_transport
+from networker.rpc.rabbitmq.messaging_driver import driver_of
+from networker.rpc.rabbitmq.queues import calls_name, dead_name, outcomes_name
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds that each answer of the management interface may take.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 _PORT = 15672
 _OPTION = "[networker] management_url"
 #: Names such as callers' queues have, each its own.
@@ -76,7 +74,7 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class Expectations:
     """What the judgement depends on.
 
     :param call_timeout: seconds that a caller waits for an answer
@@ -124,7 +122,9 @@ def _is_lower(one: Any, other: Any) -> bool:
     return bool(both and one < other)
 
 
-def judge(plan: Plan, queue: str, settings: Mapping[str, Setting]) -> list[str]:
+def judge(
+    expected: Expectations, queue: str, settings: Mapping[str, Setting]
+) -> list[str]:
     """Return which promises are broken on a queue, a line for each; none if all hold."""
     shown = "reply_*" if queue == REPLIES else queue
     overflow = settings.get("overflow", Setting("drop-head", "")).value
@@ -132,7 +132,9 @@ def judge(plan: Plan, queue: str, settings: Mapping[str, Setting]) -> list[str]:
     for key, setting in sorted(settings.items()):
         if not isinstance(setting.value, (int, float)):
             continue
-        harm = _harm(plan, queue, key, setting.value, refuses=overflow != "drop-head")
+        harm = _harm(
+            expected, queue, key, setting.value, refuses=overflow != "drop-head"
+        )
         if harm:
             text = f"{setting.policy} sets {key} = {setting.value} on {shown}: {harm}"
             lines.append(text)
@@ -140,100 +142,103 @@ def judge(plan: Plan, queue: str, settings: Mapping[str, Setting]) -> list[str]:
 
 
 def _harm(
-    plan: Plan, queue: str, key: str, value: float, *, refuses: bool
+    expected: Expectations, queue: str, key: str, value: float, *, refuses: bool
 ) -> str | None:
     """Return what a setting does to a queue that it must not do, or None."""
     seconds = f"{value / 1000:g} s"
     if key in {"max-length", "max-length-bytes"}:
-        return _harm_of_limit(plan, queue, refuses=refuses)
+        return _harm_of_limit(expected, queue, refuses=refuses)
     if key == "message-ttl":
-        return _harm_of_ttl(plan, queue, value / 1000, seconds)
+        return _harm_of_ttl(expected, queue, value / 1000, seconds)
     if key == "expires":
-        return _harm_of_expiry(plan, queue, value / 1000, seconds)
-    if key == "delivery-limit" and queue == plan.topic and value < plan.limit:
+        return _harm_of_expiry(expected, queue, value / 1000, seconds)
+    if key == "delivery-limit" and queue == expected.topic and value < expected.limit:
         return (
-            f"a request is put aside after {value:g} deliveries instead of {plan.limit}, "
+            f"a request is put aside after {value:g} deliveries instead of {expected.limit}, "
             "though its workers may have ended for another reason"
         )
     return None
 
 
-def _harm_of_ttl(plan: Plan, queue: str, ttl: float, seconds: str) -> str | None:
-    if queue == plan.topic:
-        aside = dead_name(plan.topic)
+def _harm_of_ttl(
+    expected: Expectations, queue: str, ttl: float, seconds: str
+) -> str | None:
+    if queue == expected.topic:
+        aside = dead_name(expected.topic)
         return f"what waits longer than {seconds} is put aside in {aside} and not run"
-    if queue == dead_name(plan.topic):
+    if queue == dead_name(expected.topic):
         return f"what was put aside is lost after {seconds}"
-    if queue == plan.outcomes:
+    if queue == expected.outcomes:
         return f"outcomes that nobody takes for {seconds} are lost"
-    if ttl >= plan.call_timeout:
+    if ttl >= expected.call_timeout:
         return None
     what = "answers" if queue == REPLIES else "calls"
     return f"{what} that wait longer than {seconds} are lost before call_timeout"
 
 
-def _harm_of_expiry(plan: Plan, queue: str, after: float, seconds: str) -> str | None:
-    if queue == plan.topic:
+def _harm_of_expiry(
+    expected: Expectations, queue: str, after: float, seconds: str
+) -> str | None:
+    if queue == expected.topic:
         return f"all requests are lost when no worker listens for {seconds}"
-    if queue == dead_name(plan.topic):
+    if queue == dead_name(expected.topic):
         return f"all that was put aside is lost when nobody looks for {seconds}"
-    if queue == plan.outcomes:
+    if queue == expected.outcomes:
         return f"all outcomes are lost when nobody takes them for {seconds}"
-    if queue == calls_name(plan.topic) and after < plan.pool_timeout:
+    if queue == calls_name(expected.topic) and after < expected.pool_timeout:
         return (
             f"calls are lost when no worker listens for {seconds}, before pool_timeout"
         )
     return None
 
 
-def _harm_of_limit(plan: Plan, queue: str, *, refuses: bool) -> str:
-    if queue == plan.topic:
+def _harm_of_limit(expected: Expectations, queue: str, *, refuses: bool) -> str:
+    if queue == expected.topic:
         return "requests beyond it are refused"  # by the queue's own x-overflow
-    if queue == dead_name(plan.topic):
+    if queue == dead_name(expected.topic):
         return "what was put aside is lost beyond it, the oldest first"
-    if queue == plan.outcomes:
+    if queue == expected.outcomes:
         end = "refused" if refuses else "lost, the oldest first"
         return f"outcomes beyond it are {end}"
     what = "answers" if queue == REPLIES else "calls"
     return f"{what} beyond it are lost, and who waits for them is not told"
 
 
-def complaints(conf: cfg.ConfigOpts) -> list[str]:
+def complaints(conf: cfg.ConfigOpts, transport: Any) -> list[str]:
     """Return which promises the broker's policies break, a line for each.
 
     :param conf: a configuration on which :func:`networker.conf.register` was called
+    :param transport: oslo.messaging's, for the configuration's URL
     :returns: nothing where no management_url is given, or nothing is promised
     :raises BusUnavailable: the management interface cannot be asked, or refuses; see
         `refused`
     """
-    if not conf.networker.management_url:
-        return []
-    driver = open_transport(conf)._driver
-    if not isinstance(driver, rabbit.Driver):
+    driver = driver_of(transport)
+    if not driver or not conf.networker.management_url:
         return []
     bus, deliveries = driver._url, "rabbit_quorum_delivery_limit"
     configured = bus.query.get(deliveries) or conf.oslo_messaging_rabbit[deliveries]
-    plan = Plan(
+    expected = Expectations(
         topic=conf.networker.topic,
         call_timeout=conf.networker.call_timeout,
         pool_timeout=conf.networker.pool_timeout,
         limit=int(configured),
-        outcomes=queue_name(conf) if conf.networker.notify else None,
+        outcomes=outcomes_name(conf.networker.topic) if conf.networker.notify else None,
     )
     management = _Management(conf.networker.management_url, bus.virtual_host or "/")
     with management.asked():
         policies = management.policies()
         return [
             line
-            for queue in plan.queues
-            for line in judge(plan, queue, management.settings(policies, queue))
+            for queue in expected.queues
+            for line in judge(expected, queue, management.settings(policies, queue))
         ]
 
 
-def warn(conf: cfg.ConfigOpts) -> None:
+def warn(conf: cfg.ConfigOpts, transport: Any) -> None:
     """Log the complaints; whatever the management interface does, only that."""
     try:
-        lines = complaints(conf)
+        lines = complaints(conf, transport)
     except exceptions.BusUnavailable as error:
         lines = [str(error)]
     for line in lines:
@@ -296,7 +301,7 @@ class _Management:
         return settings
 
     def _get(self, path: str, missing: Any = None) -> Any:
-        answer = self._session.get(f"{self._base}/{path}", timeout=_PATIENCE)
+        answer = self._session.get(f"{self._base}/{path}", timeout=_TIMEOUT)
         if answer.status_code == 404 and missing is not None:
             return missing
         if answer.status_code in {401, 403, 404}:
