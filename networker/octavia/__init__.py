@@ -3,7 +3,7 @@
 
 The driver of an unmodified Octavia, which hands every call to networker's workers::
 
-    Octavia -> driver -> slices -> client -> RabbitMQ -> worker -> cloud
+    Octavia -> driver -> conversion -> client -> RabbitMQ -> worker -> cloud
     Octavia <- results or errors  <----------------------------------+
 
 Only this package imports Octavia, and nothing else imports this package; Octavia finds it

@@ -16,7 +16,7 @@ from typing import Any
 from octavia.network import base
 
 from networker import exceptions
-from networker.octavia import errors, results, slices
+from networker.octavia import conversion, errors, results
 from networker.octavia.lookups import Lookups
 
 LOG = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ class NetworkerDriver(Lookups):
         :returns: its VIP and its additional VIPs
         """
         method = "allocate_vip"
-        wanted = slices.virtual_ip(method, load_balancer.vip, load_balancer)
-        known = slices.load_balancer(method, load_balancer)
+        wanted = conversion.virtual_ip(method, load_balancer.vip, load_balancer)
+        known = conversion.load_balancer(method, load_balancer)
         known.vip = wanted
         with errors.translated(method):
             try:
@@ -49,10 +49,12 @@ class NetworkerDriver(Lookups):
 
     def deallocate_vip(self, vip: Any) -> None:
         """Remove what reserves a VIP, and ports that its amphorae have left."""
-        balancer = slices.read(vip, "load_balancer")
-        known = slices.virtual_ip("deallocate_vip", vip, balancer)
-        known.load_balancer_id = known.load_balancer_id or slices.read(balancer, "id")
-        for amphora in slices.read(balancer, "amphorae") or ():
+        balancer = conversion.read(vip, "load_balancer")
+        known = conversion.virtual_ip("deallocate_vip", vip, balancer)
+        known.load_balancer_id = known.load_balancer_id or conversion.read(
+            balancer, "id"
+        )
+        for amphora in conversion.read(balancer, "amphorae") or ():
             if amphora.vrrp_port_id:
                 self.delete_port(amphora.vrrp_port_id)
             self._delete_member_ports(amphora)
@@ -79,18 +81,18 @@ class NetworkerDriver(Lookups):
 
         :returns: the amphorae
         """
-        known = slices.both("plug_vip", load_balancer, vip, amphorae=True)
+        known = conversion.both("plug_vip", load_balancer, vip, amphorae=True)
         plugged: list[Any] = results.octavia(self._ask("plug_vip", **known))
         return plugged
 
     def unplug_vip(self, load_balancer: Any, vip: Any) -> None:
         """Unplug a VIP from all amphorae of a load balancer."""
-        known = slices.both("unplug_vip", load_balancer, vip, amphorae=True)
+        known = conversion.both("unplug_vip", load_balancer, vip, amphorae=True)
         self._ask("unplug_vip", **known)
 
     def update_vip(self, load_balancer: Any, for_delete: bool = False) -> None:
         """Bring the VIP's security group in line with the listeners."""
-        known = slices.load_balancer("update_vip", load_balancer, vip=True)
+        known = conversion.load_balancer("update_vip", load_balancer, vip=True)
         self._ask("update_vip", load_balancer=known, for_delete=for_delete)
 
     def update_vip_sg(self, load_balancer: Any, vip: Any) -> str | None:
@@ -98,7 +100,7 @@ class NetworkerDriver(Lookups):
 
         :returns: its id
         """
-        known = slices.both("update_vip_sg", load_balancer, vip)
+        known = conversion.both("update_vip_sg", load_balancer, vip)
         group_id: str | None = self._ask("update_vip_sg", **known)
         return group_id
 
@@ -106,8 +108,8 @@ class NetworkerDriver(Lookups):
         """Set the VIP's security groups on an amphora's VRRP port, if it has one."""
         if not amphora.vrrp_port_id:
             return
-        known = slices.both("update_aap_port_sg", load_balancer, vip)
-        known["amphora"] = slices.amphora("update_aap_port_sg", amphora)
+        known = conversion.both("update_aap_port_sg", load_balancer, vip)
+        known["amphora"] = conversion.amphora("update_aap_port_sg", amphora)
         with errors.translated("update_aap_port_sg"):
             try:
                 self._call("update_aap_port_sg", **known)
@@ -125,24 +127,24 @@ class NetworkerDriver(Lookups):
 
         :returns: the amphora, with its VRRP port and addresses
         """
-        known = slices.both("plug_aap_port", load_balancer, vip)
-        known["amphora"] = slices.amphora("plug_aap_port", amphora)
-        known["subnet"] = slices.subnet(subnet)
+        known = conversion.both("plug_aap_port", load_balancer, vip)
+        known["amphora"] = conversion.amphora("plug_aap_port", amphora)
+        known["subnet"] = conversion.subnet(subnet)
         return results.octavia(self._ask("plug_aap_port", **known))
 
     def unplug_aap_port(self, vip: Any, amphora: Any, subnet: Any) -> None:
         """Unplug a VIP from one amphora; one that was never plugged is left alone."""
-        where = slices.subnet(subnet)
-        who = slices.amphora("unplug_aap_port", amphora)
+        where = conversion.subnet(subnet)
+        who = conversion.amphora("unplug_aap_port", amphora)
         if not (who.id and where.network_id):
             LOG.debug("nothing is known of the VIP on amphora %s", who.id)
             return
-        known = slices.virtual_ip("unplug_aap_port", vip, None)
+        known = conversion.virtual_ip("unplug_aap_port", vip, None)
         self._ask("unplug_aap_port", vip=known, amphora=who, subnet=where)
 
     def failover_preparation(self, amphora: Any) -> None:
         """Make an amphora's ports ready to outlive its server."""
-        known = slices.amphora("failover_preparation", amphora)
+        known = conversion.amphora("failover_preparation", amphora)
         self._ask("failover_preparation", amphora=known)
 
     def plug_network(
@@ -175,8 +177,8 @@ class NetworkerDriver(Lookups):
 
         :returns: the interface
         """
-        who = slices.amphora("plug_port", amphora)
-        made = self._ask("plug_port", amphora=who, port=slices.port(port))
+        who = conversion.amphora("plug_port", amphora)
+        made = self._ask("plug_port", amphora=who, port=conversion.port(port))
         return results.octavia(made)
 
     def plug_fixed_ip(
@@ -221,7 +223,7 @@ class NetworkerDriver(Lookups):
             "create_port",
             network_id=network_id,
             name=name,
-            fixed_ips=slices.fixed_ips(fixed_ips),
+            fixed_ips=conversion.fixed_ips(fixed_ips),
             secondary_ips=list(secondary_ips or ()),
             security_group_ids=list(security_group_ids or ()),
             admin_state_up=admin_state_up,

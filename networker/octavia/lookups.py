@@ -10,9 +10,9 @@ from oslo_config import cfg
 
 from networker import conf as networker_options
 from networker import exceptions, rpc
-from networker.octavia import errors, options, results, slices
+from networker.octavia import conversion, errors, options, results
+from networker.octavia.lookup_cache import LookupCache
 from networker.octavia.process import PerProcess
-from networker.octavia.recent import Recent
 
 
 def connect() -> rpc.Client:
@@ -21,17 +21,17 @@ def connect() -> rpc.Client:
     return rpc.connect(networker_options.register(cfg.CONF))
 
 
-def recent() -> Recent:
+def cache() -> LookupCache:
     """Return where the latest answers are kept."""
     options.register(cfg.CONF)
-    return Recent()
+    return LookupCache()
 
 
 class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
     """What there is."""
 
     _clients: ClassVar[PerProcess[rpc.Client]] = PerProcess(connect)
-    _recent: ClassVar[PerProcess[Recent]] = PerProcess(recent)
+    _cache: ClassVar[PerProcess[LookupCache]] = PerProcess(cache)
 
     def _call(self, method: str, **arguments: Any) -> Any:
         """Call a method of networker's interface.
@@ -66,7 +66,7 @@ class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
         """
         user = None
         if context and not cfg.CONF.networking.allow_invisible_resource_usage:
-            user = slices.user(context)
+            user = conversion.user(context)
         if user:
             arguments["context"] = user
         return results.octavia(self._ask(method, **arguments))
@@ -77,7 +77,7 @@ class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
         With the context of a request it is always asked for: users see what they may see
         now, and what they have just changed.
         """
-        known = self._recent.mine()
+        known = self._cache.mine()
         seconds = options.lookup_cache(cfg.CONF)
         if context or not seconds:
             return self._read(method, context, **ids)
@@ -130,7 +130,7 @@ class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
     def get_network_ip_availability(self, network: Any) -> Any:
         """Return how many addresses a network has."""
         return self._read(
-            "get_network_ip_availability", network=slices.network(network)
+            "get_network_ip_availability", network=conversion.network(network)
         )
 
     def get_plugged_networks(self, compute_id: str) -> list[Any]:
@@ -143,8 +143,10 @@ class Lookups(base.AbstractNetworkDriver):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Return what amphorae have to know of their networks, by their ids."""
         method = "get_network_configs"
-        one = {} if amphora is None else {"amphora": slices.amphora(method, amphora)}
-        known = slices.load_balancer(
+        one = (
+            {} if amphora is None else {"amphora": conversion.amphora(method, amphora)}
+        )
+        known = conversion.load_balancer(
             method, load_balancer, vip=True, amphorae=amphora is None
         )
         found = self._ask(method, load_balancer=known, **one)

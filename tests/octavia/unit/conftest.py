@@ -10,7 +10,7 @@ import pytest
 from octavia.common import config, utils
 from oslo_config import fixture
 
-from networker.octavia.lookups import Lookups, connect, recent
+from networker.octavia.lookups import Lookups, cache, connect
 from networker.octavia.process import PerProcess
 from networker.rpc.server import Server
 from networker.testing.kit import FallibleSandbox
@@ -20,7 +20,7 @@ from tests.octavia.unit.objects import Balancer
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test know nothing of what others have looked up."""
-    monkeypatch.setattr(Lookups, "_recent", PerProcess(recent))
+    monkeypatch.setattr(Lookups, "_cache", PerProcess(cache))
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was looked up in the last seconds.
+"""Keep the answers of lookups for some seconds.
 
 Octavia's tasks ask for the subnet of each member of a load balancer: a thousand times for
 three subnets.
@@ -19,7 +19,7 @@ _MOST = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class _Answer:
+class _CachedAnswer:
     """An answer that is there or awaited.
 
     :param until: when it is too old, by the monotonic clock
@@ -29,12 +29,12 @@ class _Answer:
     future: futures.Future[Any] = dataclasses.field(default_factory=futures.Future)
 
 
-class Recent:
+class LookupCache:
     """The latest answers, for all threads of one process; failures are not kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._answers: dict[Hashable, _Answer] = {}
+        self._answers: dict[Hashable, _CachedAnswer] = {}
 
     def get(self, key: Hashable, seconds: float, ask: Callable[[], Any]) -> Any:
         """Return an answer; of threads that want the same one only the first asks.
@@ -56,17 +56,19 @@ class Recent:
                 self._forget(key, answer)
         return answer.future.result()
 
-    def _find(self, key: Hashable, now: float, seconds: float) -> tuple[_Answer, bool]:
+    def _find(
+        self, key: Hashable, now: float, seconds: float
+    ) -> tuple[_CachedAnswer, bool]:
         with self._lock:
             known = self._answers.get(key)
             if known and now < known.until:
                 return known, False
             if len(self._answers) >= _MOST:
                 self._answers.clear()
-            made = self._answers[key] = _Answer(now + seconds)
+            made = self._answers[key] = _CachedAnswer(now + seconds)
             return made, True
 
-    def _forget(self, key: Hashable, answer: _Answer) -> None:
+    def _forget(self, key: Hashable, answer: _CachedAnswer) -> None:
         with self._lock:
             if self._answers.get(key) is answer:
                 del self._answers[key]

@@ -14,7 +14,7 @@ from octavia.controller.worker.v2.tasks import network_tasks
 from octavia.network import base
 
 from networker import exceptions
-from networker.octavia.recent import Recent
+from networker.octavia.lookup_cache import LookupCache
 from tests.octavia.unit.objects import new
 
 MEMBERS = 1000
@@ -145,24 +145,24 @@ def test_what_is_not_there_is_asked_for_again(driver, sandbox, counted, balancer
 
 def test_answers_grow_old():
     """An answer serves for its time, counted from when it was asked for."""
-    recent, ask = Recent(), Asked()
-    assert [recent.get("key", 60, ask) for _ in range(3)] == [1, 1, 1]
-    assert recent.get("other", 60, ask) == 2
-    assert [recent.get("third", -1, ask) for _ in range(2)] == [3, 4]
+    cache, ask = LookupCache(), Asked()
+    assert [cache.get("key", 60, ask) for _ in range(3)] == [1, 1, 1]
+    assert cache.get("other", 60, ask) == 2
+    assert [cache.get("third", -1, ask) for _ in range(2)] == [3, 4]
 
 
 def test_memory_is_bounded():
     """Many different questions do not fill it."""
-    recent, ask = Recent(), Asked()
+    cache, ask = LookupCache(), Asked()
     for key in range(2500):
-        recent.get(key, 60, ask)
-    assert len(recent._answers) <= 1000
+        cache.get(key, 60, ask)
+    assert len(cache._answers) <= 1000
 
 
 @pytest.mark.parametrize("errors", [[], [KeyError("no")]], ids=["well", "failing"])
 def test_who_asks_at_once_asks_once(errors):
     """Others wait for the first one's answer; if it fails, they ask for themselves."""
-    recent, ask = Recent(), Asked(*errors)
+    cache, ask = LookupCache(), Asked(*errors)
     asking, go_on = threading.Event(), threading.Event()
 
     def slow() -> int:
@@ -171,11 +171,11 @@ def test_who_asks_at_once_asks_once(errors):
         return ask()
 
     with futures.ThreadPoolExecutor(9) as threads:
-        first = threads.submit(recent.get, "key", 60, slow)
+        first = threads.submit(cache.get, "key", 60, slow)
         assert asking.wait(30)
-        others = [threads.submit(recent.get, "key", 60, ask) for _ in range(8)]
+        others = [threads.submit(cache.get, "key", 60, ask) for _ in range(8)]
         go_on.set()
         assert isinstance(first.exception(), KeyError) == bool(errors)
         answers = {other.result() for other in others}
     assert answers == {1} if not errors else answers <= set(range(2, 10))
-    assert recent.get("key", 60, ask) in range(1, 11)
+    assert cache.get("key", 60, ask) in range(1, 11)

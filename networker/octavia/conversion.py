@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Octavia's objects to networker's: as much of them as a method needs.
+"""Convert Octavia's objects to networker's models, with the fields that a method needs.
 
 Octavia's objects are a graph that leads from any of them to everything that its database
 knows of a load balancer. What crosses the bus is listed here, field by field.
