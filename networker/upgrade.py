@@ -23,12 +23,13 @@ from oslo_upgradecheck.upgradecheck import Code, Result
 
 from networker import conf as options
 from networker import exceptions, strict
+from networker.rpc import contract
 from networker.rpc.outcomes import OutcomePublisher
 from networker.rpc.rabbitmq import broker, call_queue, policies
 from networker.rpc.rabbitmq.messaging_driver import driver_of
 from networker.rpc.rabbitmq.queues import calls_name
 from networker.rpc.tokens import Tokens
-from networker.rpc.transport import check, open_transport, target
+from networker.rpc.transport import check, open_transport
 
 _NAME = "networker-status"
 ABOUT = (
@@ -69,7 +70,7 @@ class Checks(upgradecheck.UpgradeCommands):
         return _sound(self._queues)
 
     def _queues(self) -> None:
-        check(open_transport(self._conf), target(self._conf))
+        check(open_transport(self._conf), contract.target(self._conf))
         if self._conf.networker.notify:
             OutcomePublisher(self._conf).check()
 

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import msgspec
+import oslo_messaging
+from oslo_config import cfg
 
 from networker._types import known
 from networker.drivers import base
@@ -69,6 +71,13 @@ def _method(name: str, operation: Operation) -> Method:
         signature=inspect.Signature(parameters, return_annotation=hints["return"]),
         arguments=known(msgspec.defstruct(name, fields, kw_only=True)),
         returns=known(hints["return"]),
+    )
+
+
+def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:
+    """Return where requests go: the exchange is named, whatever the default one is."""
+    return oslo_messaging.Target(
+        exchange=conf.networker.exchange, topic=conf.networker.topic, **more
     )
 
 

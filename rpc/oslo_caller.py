@@ -38,11 +38,7 @@ class OsloCaller:
         transport: Any,
         errors: tuple[type[BaseException], ...],
     ) -> None:
-        where = oslo_messaging.Target(
-            exchange=conf.networker.exchange,
-            topic=conf.networker.topic,
-            namespace=contract.NAMESPACE,
-        )
+        where = contract.target(conf, namespace=contract.NAMESPACE)
         self._client = oslo_messaging.get_rpc_client(transport, where)
         self._errors = errors
         self._stuck: list[threading.Event] = []

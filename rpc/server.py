@@ -9,7 +9,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 from networker.drivers import base
-from networker.rpc import transport
+from networker.rpc import contract, transport
 from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.outcomes import OutcomePublisher
 from networker.rpc.tokens import Tokens
@@ -31,7 +31,7 @@ class Server:
         self._transport = transport.open_transport(conf)
         # The host's name and no process id: with the stock driver, the queue
         # <topic>.<server> outlives us.
-        self._target = transport.target(conf, server=socket.gethostname())
+        self._target = contract.target(conf, server=socket.gethostname())
         self._outcomes = OutcomePublisher(conf) if conf.networker.notify else None
         publish = self._outcomes.publish if self._outcomes else None
         most = conf.networker.max_message_size

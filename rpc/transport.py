@@ -31,7 +31,6 @@ __all__ = [
     "open_transport",
     "queues",
     "server_class",
-    "target",
     "url",
     "worker_rights",
 ]
@@ -77,13 +76,6 @@ def open_transport(
         raise ValueError(
             f"{option}: there is no transport {url(conf).transport!r}"
         ) from error
-
-
-def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:
-    """Return where requests go: the exchange is named, whatever the default one is."""
-    return oslo_messaging.Target(
-        exchange=conf.networker.exchange, topic=conf.networker.topic, **more
-    )
 
 
 def caller(conf: cfg.ConfigOpts, transport: Any) -> Caller | OsloCaller:

@@ -28,6 +28,7 @@ LONG = (
     "faults/test_rollback_matrix.py",
     "faults/test_twins.py",
     "integration/test_bench.py",
+    "integration/test_call_queue.py",
     "integration/test_chaos.py",
     "integration/test_cluster.py",
     "integration/test_config_check.py",
@@ -37,7 +38,6 @@ LONG = (
     "integration/test_policies.py",
     "integration/test_quiet.py",
     "integration/test_reload.py",
-    "integration/test_topology.py",
 )
 
 

@@ -34,7 +34,12 @@ def check_contents(wheel: pathlib.Path) -> None:
     foreign = {name for name in top if name != "networker" and ".d" not in name}
     if foreign:
         sys.exit(f"the wheel would install {sorted(foreign)} too")
-    for needed in ("rpc/client.py", "drivers/sandbox/topology.yaml", "py.typed"):
+    for needed in (
+        "rpc/client.py",
+        "rpc/rabbitmq/messaging_driver.py",
+        "drivers/sandbox/topology.yaml",
+        "py.typed",
+    ):
         if f"networker/{needed}" not in names:
             sys.exit(f"the wheel lacks networker/{needed}")
 

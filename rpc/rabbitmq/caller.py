@@ -14,13 +14,13 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
-import oslo_messaging
 import tenacity
 from oslo_config import cfg
 
 from networker import exceptions
 from networker._text import printable
 from networker._types import known
+from networker.rpc import contract
 from networker.rpc.rabbitmq import broker
 from networker.rpc.rabbitmq.link import Attempt, Ending, Link
 from networker.rpc.rabbitmq.supervision import Loss, place
@@ -142,9 +142,7 @@ class Caller:
         self._transport = transport
         self._driver = transport._driver
         self._late = conf.networker.delivery == "at-least-once"
-        self._target = oslo_messaging.Target(
-            exchange=conf.networker.exchange, topic=conf.networker.topic
-        )
+        self._target = contract.target(conf)
         topic = conf.networker.topic
         self._topic = topic
         count = functools.partial(broker.listeners, transport, topic)

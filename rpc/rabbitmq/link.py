@@ -6,8 +6,8 @@ when the connection, or the queue that it waited in, was lost is sent again by t
 as the same operation, which has its effects once. Casts end when they are confirmed.
 
 A broker in alarm does not say so before it gets a message, which it then neither takes nor
-refuses. So where nothing has come back for a while, a message to ourselves goes first, and
-the request when that has come. It also shows that answers would come.
+refuses. So where nothing has come back for a while, an echo goes first, a message to one's
+own queue, and the request when that has come. It also shows that answers would come.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds for which what came back from the broker shows that it takes messages.
 _FRESH = 0.25
-#: Seconds that a message to ourselves may take.
+#: Seconds that an echo may take.
 _TIMEOUT = 5.0
 #: Seconds after a refusal in which requests go out one by one, to find the one meant.
 _CAREFUL = 5.0
 #: Seconds that closing waits for the connection.
 _CLOSING = 2.0
-#: In a message to ourselves.
-_PULSE = "_pulse"
+#: The key of its number in an echo.
+_ECHO = "_pulse"
 
 
 class Ending(enum.Enum):
@@ -101,8 +101,8 @@ class Link:
         #: Those that are not sent: who takes one out of it decides about it.
         self._unsent: dict[str, Attempt] = {}
         self._held: list[Attempt] = []
-        self._proven = self._pulsed = self._refused = 0.0
-        self._pulse = 0
+        self._heard = self._echo_sent = self._refused = 0.0
+        self._echo = 0
         self._suspect: Attempt | None = None
         self._closing = threading.Event()
         self._connection = Connection(
@@ -186,30 +186,30 @@ class Link:
 
     def _offer(self, attempt: Attempt) -> None:
         """Send a request if it is known that the broker takes it, else when it is."""
-        if time.monotonic() - self._proven < _FRESH and not self._held:
+        if time.monotonic() - self._heard < _FRESH and not self._held:
             self._post(attempt)
         else:
             self._held.append(attempt)
-            self._prove()
+            self._send_echo()
 
-    def _prove(self) -> None:
-        """Send a message to ourselves, unless one is on its way."""
-        if self._pulse:
+    def _send_echo(self) -> None:
+        """Send a message to our own queue, unless one is on its way."""
+        if self._echo:
             return
-        self._pulse = next(self._numbers) + 1
-        self._pulsed = time.monotonic()
-        body = msgspec.json.encode({_PULSE: self._pulse})
+        self._echo = next(self._numbers) + 1
+        self._echo_sent = time.monotonic()
+        body = msgspec.json.encode({_ECHO: self._echo})
         self._connection.post(self._name, body, durable=False)
-        self._connection.postpone(_TIMEOUT, self._missed)
+        self._connection.postpone(_TIMEOUT, self._echo_missed)
 
-    def _missed(self) -> None:
-        """Connect anew if a message to ourselves has not come for too long."""
-        if self._pulse:
-            since = max(self._pulsed, self._connection.flowing_since)
+    def _echo_missed(self) -> None:
+        """Connect anew if the echo has not come for too long."""
+        if self._echo:
+            since = max(self._echo_sent, self._connection.flowing_since)
             left = _TIMEOUT - (time.monotonic() - since)
             if left <= 0:
                 raise ConsumerLost(f"nothing comes from the queue {self._name}")
-            self._connection.postpone(left, self._missed)
+            self._connection.postpone(left, self._echo_missed)
 
     def _post(self, attempt: Attempt) -> None:
         if self._unsent.pop(attempt.id, None) is None:
@@ -222,21 +222,21 @@ class Link:
         durable = attempt.topic != self._connection.calls
         self._confirms.post(attempt, attempt.topic, attempt.body, durable=durable)
         if time.monotonic() - self._refused < _CAREFUL:
-            self._suspect, self._proven = attempt, 0.0
+            self._suspect, self._heard = attempt, 0.0
 
     def _flush(self) -> None:
         """Send what was held; one by one where the broker has just refused one."""
-        while self._held and time.monotonic() - self._proven < _FRESH:
+        while self._held and time.monotonic() - self._heard < _FRESH:
             self._post(self._held.pop(0))
         if self._held:
-            self._prove()
+            self._send_echo()
 
     def __call__(self, message: Any) -> None:
         """Give an answer to who waits for it, and drop what is for nobody."""
-        if _PULSE in message:
-            if message[_PULSE] == self._pulse:
-                self._pulse = 0
-                self._proven = time.monotonic()
+        if _ECHO in message:
+            if message[_ECHO] == self._echo:
+                self._echo = 0
+                self._heard = time.monotonic()
                 self._suspect = None
                 self._flush()
         elif MADE in message:
@@ -244,7 +244,7 @@ class Link:
                 self.call_queue.forget()
             self._end_sent(Ending.LOST)
         else:
-            self._proven = time.monotonic()
+            self._heard = time.monotonic()
             self._answer(message.get("_msg_id"), message)
 
     def refuse(self, message: Any, why: str) -> None:
@@ -263,7 +263,7 @@ class Link:
     def _renewed(self, channel: Any) -> None:
         """Be told what becomes of requests that are sent from now on."""
         self._confirms.renew(channel)
-        self._pulse, self._proven = 0, 0.0
+        self._echo, self._heard = 0, 0.0
         self._flush()
 
     def _lost(self, loss: Loss, subscribed: bool) -> None:
@@ -307,7 +307,7 @@ class Link:
         if not taken:
             attempt.results.put(Ending.NACKED)
             return
-        self._proven = time.monotonic()
+        self._heard = time.monotonic()
         if attempt.confirmed:
             attempt.results.put(Ending.CONFIRMED)
 

@@ -26,7 +26,7 @@ from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.oslo_caller import translate
 from networker.rpc.request import Request
 from networker.rpc.tokens import Tokens
-from networker.rpc.transport import NOT_TAKEN, open_transport, target
+from networker.rpc.transport import NOT_TAKEN, open_transport
 from networker.testing import kit
 
 NOWHERE = "11111111-2222-4333-8444-555555555555"
@@ -34,7 +34,7 @@ NOWHERE = "11111111-2222-4333-8444-555555555555"
 
 def stock(conf, version="1.0"):
     """Return oslo.messaging's own client, for requests that networker would not make."""
-    where = target(conf, namespace=contract.NAMESPACE)
+    where = contract.target(conf, namespace=contract.NAMESPACE)
     client = oslo_messaging.get_rpc_client(open_transport(conf), where)
     return client.prepare(version=version, timeout=5)
 

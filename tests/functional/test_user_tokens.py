@@ -19,7 +19,7 @@ from oslo_context import context as oslo_context
 
 from networker import exceptions, rpc
 from networker.models import Port, UserContext
-from networker.rpc import transport
+from networker.rpc import contract, transport
 from networker.rpc.server import Server
 from networker.testing import kit
 from tests.functional.test_bus import echo, stock
@@ -118,7 +118,7 @@ def test_users_at_once_are_not_mixed_up(configured):
 def crossing(conf: cfg.ConfigOpts, send: Callable[[rpc.Client], Any]) -> str:
     """Return the message that a call or cast hands to the transport, as text."""
     opened = transport.open_transport(conf)
-    adapter = opened._driver.listen(transport.target(conf, server="spy"), 1, None)
+    adapter = opened._driver.listen(contract.target(conf, server="spy"), 1, None)
     with (
         rpc.connect(conf) as client,
         concurrent.futures.ThreadPoolExecutor(1) as pool,

@@ -58,7 +58,7 @@ def old_worker(conf: cfg.ConfigOpts) -> Iterator[OldWorker]:
     bus, endpoint = transport.open_transport(conf), OldWorker()
     server = oslo_messaging.get_rpc_server(
         bus,
-        transport.target(conf, server="old"),
+        contract.target(conf, server="old"),
         [endpoint],
         access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
     )
@@ -134,7 +134,7 @@ def test_an_older_proxy_is_served(conf):
     with kit.served(conf, driver):
         bus = transport.open_transport(conf)
         old = oslo_messaging.get_rpc_client(
-            bus, transport.target(conf, namespace=contract.NAMESPACE, version="1.0")
+            bus, contract.target(conf, namespace=contract.NAMESPACE, version="1.0")
         ).prepare(timeout=10)
         assert old.call({}, "get_port", port_id="p")["result"]["id"] == "p"
         assert old.call({}, "plug_vip", **wire)["result"] == []
@@ -172,7 +172,7 @@ def test_an_error_that_is_newer_than_the_caller_is_its_base(conf):
     with kit.served(conf, driver):
         bus = transport.open_transport(conf)
         old = oslo_messaging.get_rpc_client(
-            bus, transport.target(conf, namespace=contract.NAMESPACE, version="1.0")
+            bus, contract.target(conf, namespace=contract.NAMESPACE, version="1.0")
         ).prepare(timeout=10)
         lb = {"id": "lb", "vip": {"ip_address": "10.0.0.1"}}
         kinds = old.call({}, "update_vip", load_balancer=lb)["error"]["kinds"]

@@ -18,7 +18,7 @@ from networker.rpc.rabbitmq.queues import calls_name
 from networker.testing import processes
 from networker.testing.cluster import Cluster
 from networker.testing.rabbitmq import Node
-from tests.integration.test_topology import opened, published, serving, settled
+from tests.integration.test_call_queue import opened, published, serving, settled
 from tests.integration.test_worker import eventually
 
 pytestmark = pytest.mark.timeout(400)

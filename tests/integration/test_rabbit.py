@@ -18,7 +18,7 @@ from oslo_messaging._drivers import amqpdriver, base, impl_rabbit, pool
 from oslo_messaging.rpc import server as rpc_server
 
 from networker import exceptions, rpc, service
-from networker.rpc import transport
+from networker.rpc import contract, transport
 from networker.rpc.rabbitmq.connection import Connection as OurConnection
 from networker.rpc.rabbitmq.listener import Delivery
 from networker.rpc.rabbitmq.messaging_driver import Driver
@@ -82,7 +82,7 @@ def listener(configured, broker):
     conf = processes.configuration(configured())
     driver = transport.open_transport(conf)._driver
     assert isinstance(driver, Driver), "rabbit:// does not get our driver"
-    target = transport.target(conf, server="here")
+    target = contract.target(conf, server="here")
     yield driver.listen(target, 1, None)._poll_style_listener
     driver.cleanup()
 

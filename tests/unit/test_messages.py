@@ -118,7 +118,7 @@ def test_reply_queues_that_callers_make(name, made):
 
 @pytest.fixture(scope="module")
 def dispatcher(tmp_path_factory):
-    conf = kit.configuration(tmp_path_factory.mktemp("intake") / "unused.sqlite")
+    conf = kit.configuration(tmp_path_factory.mktemp("messages") / "unused.sqlite")
     return Dispatcher(echo()[0], Tokens(conf), most=MOST)
 
 

@@ -58,7 +58,7 @@ def published(node: Node, queue: str) -> int:
 def is_usable(client: Any) -> bool:
     """Make a call, and tell whether the next one goes to the queue in memory."""
     client.get_network("n")
-    return bool(client._bus._delivery._link.nearness.usable)
+    return bool(client._bus._caller._link.call_queue.usable)
 
 
 def settled(client: Any, seconds: float = 3.0) -> bool:
