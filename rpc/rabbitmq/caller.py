@@ -219,13 +219,13 @@ class Caller:
 
     def _usable(self, request: Request) -> Link:
         """Return the connection, unless it is certain that it is of no use."""
-        if self._closed:
-            raise request.closed()
         if sys.is_finalizing():
             raise request.unavailable("the interpreter is ending")
         link = self._link
         if link is None or link.ended:
             with self._lock:
+                if self._closed:
+                    raise request.closed()
                 if self._link is None or self._link.ended:
                     self._link = self._begin(request)
                 link = self._link
@@ -237,7 +237,7 @@ class Caller:
 
     def _begin(self, request: Request) -> Link:
         try:
-            return Link(self._driver, self._target.topic)
+            return Link(self._driver, self._topic)
         except RuntimeError as error:  # of options that are wrong, or contradict others
             text = f"[oslo_messaging_rabbit]: {error}"
             raise request.unavailable(text, refused=True) from error

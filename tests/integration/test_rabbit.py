@@ -228,6 +228,18 @@ def test_a_broker_that_is_not_there(client):
     assert isinstance(caught.value, exceptions.Retriable)
 
 
+def test_a_client_that_was_closed_connects_no_more(client):
+    """Who closed it before its first call is told that, and not that there is no broker."""
+    before = set(threading.enumerate())
+    closed = client("rabbit://guest:guest@127.0.0.1:1/")
+    closed.close()
+    for caller in (closed, closed.cast):
+        with pytest.raises(exceptions.BusUnavailable, match="this client is closed"):
+            caller.get_port("p")
+    made = set(threading.enumerate()) - before
+    assert "link" not in {thread.name for thread in made}
+
+
 def test_a_lost_virtual_host_does_not_flood_the_log(configured, broker):
     """While the broker refuses a running worker, it logs a little, and then resumes."""
     broker.control("add_vhost", "lost")
