@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from concurrent import futures
 from typing import Any
 
 import oslo_messaging
@@ -41,7 +41,7 @@ class OsloCaller:
         where = contract.target(conf, namespace=contract.NAMESPACE)
         self._client = oslo_messaging.get_rpc_client(transport, where)
         self._errors = errors
-        self._stuck: list[threading.Event] = []
+        self._stuck: list[futures.Future[Any]] = []
         self._closed = False
 
     def deliver(self, request: Request) -> Any:
@@ -50,27 +50,23 @@ class OsloCaller:
         :raises NetworkException: there is none
         """
         self._refuse_if_useless(request)
-        results: queue.SimpleQueue[tuple[Any, BaseException | None]] = (
-            queue.SimpleQueue()
-        )
-        ended = threading.Event()
+        sent: futures.Future[Any] = futures.Future()
 
         def run() -> None:
             try:
-                results.put((self._send(request), None))
+                sent.set_result(self._send(request))
             except BaseException as error:  # noqa: BLE001 - translated by the caller
-                results.put((None, error))
-            ended.set()
+                sent.set_exception(error)
 
         threading.Thread(target=run, name="sender", daemon=True).start()
-        try:
-            value, error = results.get(timeout=request.left())
-        except queue.Empty:
-            self._stuck.append(ended)
-            raise request.timed_out() from None
+        futures.wait([sent], request.left())
+        if not sent.done():
+            self._stuck.append(sent)
+            raise request.timed_out()
+        error = sent.exception()
         if error is not None:
             raise translate(request, error, self._errors) from error
-        return value
+        return sent.result()
 
     def close(self) -> None:
         """Refuse requests from now on."""
@@ -93,7 +89,7 @@ class OsloCaller:
     def _refuse_if_useless(self, request: Request) -> None:
         if self._closed:
             raise request.closed()
-        self._stuck = [ended for ended in self._stuck if not ended.is_set()]
+        self._stuck = [sent for sent in self._stuck if not sent.done()]
         if len(self._stuck) >= _MOST_STUCK:
             text = f"{len(self._stuck)} earlier requests still wait for the bus"
             raise request.unavailable(text)
@@ -104,6 +100,8 @@ def translate(
 ) -> exceptions.NetworkException:
     """Return the interface's error for one with which a request ended.
 
+    :param request: that was sent
+    :param error: what oslo.messaging raised, or what a worker did
     :param errors: those that mean that the message was not taken
     """
     kind = getattr(error, "exc_type", type(error).__name__)

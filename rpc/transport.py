@@ -79,7 +79,10 @@ def open_transport(
 
 
 def caller(conf: cfg.ConfigOpts, transport: Any) -> Caller | OsloCaller:
-    """Return what delivers a client's requests over a transport."""
+    """Return what delivers a client's requests.
+
+    :param transport: from :func:`open_transport`, for a caller
+    """
     if driver_of(transport):
         return Caller(conf, transport)
     return OsloCaller(conf, transport, NOT_TAKEN)
@@ -99,6 +102,8 @@ def queues(transport: Any) -> int:
 def check(transport: Any, where: oslo_messaging.Target) -> None:
     """Make sure that a server could listen on a target; in memory it always can.
 
+    :param transport: from :func:`open_transport`
+    :param where: exchange and topic of requests
     :raises BusUnavailable: the broker does not let us in, or an exchange or a queue
         exists that would lose requests; the message says how to mend it
     """
@@ -109,6 +114,7 @@ def check(transport: Any, where: oslo_messaging.Target) -> None:
 def describe(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
     """Return, by name, where requests go, and what carries them.
 
+    :param transport: from :func:`open_transport`
     :raises BusUnavailable: the broker cannot be asked
     """
     topic = f"{conf.networker.exchange}/{conf.networker.topic}"
@@ -120,6 +126,7 @@ def describe(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
 def worker_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
     """Return, by name, what a worker's user may do with callers' queues.
 
+    :param transport: from :func:`open_transport`
     :raises BusUnavailable: it may not do what a worker does; see `refused`
     """
     if not broker.uses_rabbit(transport):
@@ -132,6 +139,7 @@ def caller_facts(
 ) -> tuple[dict[str, str], list[str]]:
     """Find out whether calls could be made over a transport.
 
+    :param transport: from :func:`open_transport`, for a caller
     :returns: what was found, by name, and what is not as it should be
     :raises BusUnavailable: the broker does not let us do what a caller does, or cannot
         be reached; see `refused`

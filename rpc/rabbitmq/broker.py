@@ -180,7 +180,12 @@ def listeners(
 
 
 def count(probe: ProbeConnection, queue: str) -> tuple[int, int] | None:
-    """Count the messages that wait in a queue, and its consumers; None: no queue."""
+    """Count the messages that wait in a queue, and its consumers.
+
+    :param probe: from :func:`connected`
+    :param queue: its name
+    :returns: None if there is no such queue
+    """
     with probe.connection.channel() as channel:
         try:
             found = channel.queue_declare(queue, passive=True)

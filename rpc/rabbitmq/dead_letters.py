@@ -93,7 +93,7 @@ class Letter:
     @property
     def body(self) -> str:
         """The beginning of the body as text; bytes that are none are escaped."""
-        body = _bytes(self.message)
+        body = self.message.data
         text = body[:_SHOWN].decode(errors="backslashreplace")
         rest = len(body) - _SHOWN
         return f"{text}... ({rest} more bytes)" if rest > 0 else text
@@ -217,7 +217,7 @@ def _letter(message: Any, most: int, size: int) -> Letter:
     request = _request(message, size)
     operation = (request or {}).get(f"{_CONTEXT}operation_id")
     named = operation if isinstance(operation, str) and is_id(operation) else ""
-    digest = hashlib.sha256(_bytes(message)).hexdigest()
+    digest = hashlib.sha256(message.data).hexdigest()
     died_of_it = _death(message.headers).get("reason") == "delivery_limit"
     return Letter(
         id=named or f"sha256-{digest[:12]}",
@@ -266,8 +266,3 @@ def _death(headers: dict[str, Any]) -> dict[str, Any]:
     deaths = headers.get("x-death")
     first = deaths[0] if isinstance(deaths, list) and deaths else {}
     return first if isinstance(first, dict) else {}
-
-
-def _bytes(message: Any) -> bytes:
-    body = message.body
-    return body.encode() if isinstance(body, str) else bytes(body)

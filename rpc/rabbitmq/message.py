@@ -26,8 +26,6 @@ from networker._types import known
 from networker.drivers import base
 from networker.rpc import contract
 
-#: What :func:`content` raises where there is none.
-ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _TYPES = {"", "application/json"}
 _ENCODINGS = {"", "ascii", "binary", "us-ascii", "utf-8"}
 #: The queues that oslo.messaging's callers, and so ours, make for answers: by a random
@@ -73,10 +71,15 @@ class Message(kombu_message.Message):
         self.headers = raw.properties.get("application_headers") or {}
 
     @property
-    def size(self) -> int:
-        """Bytes of its body."""
+    def data(self) -> bytes:
+        """Its body, which py-amqp may have decoded."""
         body = self.body
-        return len(body.encode() if isinstance(body, str) else body)
+        return body.encode() if isinstance(body, str) else bytes(body)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its body has."""
+        return len(self.data)
 
 
 @known
@@ -93,20 +96,12 @@ def read(message: Message, most: int) -> dict[str, Any]:
     """
     _look_from_outside(message, most)
     try:
-        return content(message.body)
-    except ERRORS as error:
+        found = msgspec.json.decode(message.body, type=dict[str, Any])
+        if "oslo.message" in found:
+            inner = msgspec.convert(found, _Envelope).message
+            found = msgspec.json.decode(inner, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Unreadable(f"it is no request: {printable(str(error), 200)}") from error
-
-
-def content(body: str | bytes) -> dict[str, Any]:
-    """Return what is in the body of a message.
-
-    :raises ERRORS: it is nothing that oslo.messaging sends
-    """
-    found = msgspec.json.decode(body, type=dict[str, Any])
-    if "oslo.message" in found:
-        inner = msgspec.convert(found, _Envelope).message
-        found = msgspec.json.decode(inner, type=dict[str, Any])
     return found
 
 
@@ -117,8 +112,8 @@ def _look_from_outside(message: Message, most: int) -> None:
     compression = message.headers.get("compression")
     if compression:
         raise Unreadable(
-            f"it is compressed ({abbreviated(compression)}), and is not unpacked; senders must "
-            "not set kombu_compression"
+            f"it is compressed ({abbreviated(compression)}), and is not unpacked; "
+            "senders must not set kombu_compression"
         )
     if (message.content_type or "").lower() not in _TYPES:
         text = f"its content type is {abbreviated(message.content_type)}, not JSON's"

@@ -35,7 +35,11 @@ _QUERY = {
 
 
 def open_transport(conf: Any, url: oslo_messaging.TransportURL) -> Any:
-    """Return oslo.messaging's transport for notifications, as outcomes need it."""
+    """Return oslo.messaging's transport for notifications, as outcomes need it.
+
+    :param conf: the configuration
+    :param url: the bus's; what outcomes need besides is added to it
+    """
     if url.transport.partition("+")[0] in {"rabbit", SCHEME}:
         url.query |= _QUERY
     return oslo_messaging.get_notification_transport(conf, url)
@@ -49,6 +53,10 @@ def send(
 ) -> None:
     """Publish a notification; return when the broker has it.
 
+    :param transport: from :func:`open_transport`
+    :param target: exchange and topic of outcomes
+    :param context: as its `to_wire` returns it
+    :param message: as oslo.messaging's Notifier makes it
     :raises NOT_TAKEN: it has not
     """
     transport._send_notification(_queue(target), context, message, 2.0, retry=1)
@@ -57,7 +65,12 @@ def send(
 def listen(
     transport: Any, target: oslo_messaging.Target
 ) -> base.PollStyleListenerAdapter:
-    """Subscribe to notifications, of which each is acknowledged by itself."""
+    """Subscribe to notifications, of which each is acknowledged by itself.
+
+    :param transport: from :func:`open_transport`
+    :param target: exchange and topic of outcomes
+    :returns: oslo.messaging's listener, not started
+    """
     driver = driver_of(transport)
     if driver is None:
         return transport._listen_for_notifications(
@@ -76,6 +89,8 @@ def listen(
 def check(transport: Any, target: oslo_messaging.Target) -> None:
     """Make sure that outcomes can be published and taken; in memory they always can.
 
+    :param transport: from :func:`open_transport`
+    :param target: exchange and topic of outcomes
     :raises BusUnavailable: the broker does not let us in, or an exchange or a queue
         exists with other properties; the message says how to mend it
     """

@@ -142,6 +142,8 @@ class Rights:
 def worker_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
     """Return, by name, what a worker's user may do with callers' queues.
 
+    :param conf: names exchange and topic
+    :param transport: one of RabbitMQ
     :raises BusUnavailable: it may not do what a worker does; see `refused`
     """
     driver = driver_of(transport)
@@ -161,6 +163,8 @@ def worker_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
 def caller_rights(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
     """Return, by name, what a caller's user may do with its queues.
 
+    :param conf: names the topic
+    :param transport: one of RabbitMQ
     :raises BusUnavailable: it may not do what a caller does; see `refused`
     """
     with broker.connected(transport) as found:
