@@ -15,25 +15,12 @@ from oslo_config import cfg
 from oslo_messaging.rpc import server as rpc_server
 
 from networker.rpc.oslo_caller import OsloCaller
-from networker.rpc.rabbitmq import broker, messaging_driver, notifications, rights
+from networker.rpc.rabbitmq import broker, messaging_driver, rights
+from networker.rpc.rabbitmq import notifications as notifications
 from networker.rpc.rabbitmq.caller import Caller
-from networker.rpc.rabbitmq.connection import NOT_TAKEN
+from networker.rpc.rabbitmq.connection import NOT_TAKEN as NOT_TAKEN
 from networker.rpc.rabbitmq.listener import LateAckServer
 from networker.rpc.rabbitmq.messaging_driver import driver_of
-
-__all__ = [
-    "NOT_TAKEN",
-    "caller",
-    "caller_facts",
-    "check",
-    "describe",
-    "notifications",
-    "open_transport",
-    "queues",
-    "server_class",
-    "url",
-    "worker_rights",
-]
 
 
 def url(conf: cfg.ConfigOpts, *, caller: bool = False) -> oslo_messaging.TransportURL:
