@@ -396,18 +396,24 @@ def test_a_queue_that_takes_no_more(broker, tmp_path, mode):
         site_of(broker, tmp_path, mode, latency=1, workers=1, threads=1) as site,
         ThreadPoolExecutor(16) as pool,
     ):
-        with takes_one(site, site.topic):
-            cast = site.client.with_options(timeout=4).cast.get_port
+        cast = site.client.with_options(timeout=4).cast.get_port
+        errors: list[BaseException | None] = []
+
+        def is_refused() -> bool:
             casts = [pool.submit(cast, NOWHERE) for _ in range(16)]
-            errors = [done.exception(20) for done in casts]
+            errors.extend(done.exception(20) for done in casts)
+            return any(isinstance(e, exceptions.BusUnavailable) for e in errors)
+
+        with takes_one(site, site.topic):
+            # The queue hears of the policy a moment later.
+            until(is_refused, "the queue to refuse a cast", SOON)
         failed = [error for error in errors if error is not None]
         refused = [e for e in failed if isinstance(e, exceptions.BusUnavailable)]
-        assert refused
         # Of one whose time was up during its last attempt it is not known.
         late = [e for e in failed if isinstance(e, exceptions.CallTimeout)]
         assert len(refused) + len(late) == len(failed)
         assert "did not take the request" in str(refused[0])
-        # The queue hears of the policy's end a moment later.
+        # And of its end.
         takes = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(exceptions.BusUnavailable),
             wait=tenacity.wait_fixed(0.1),
