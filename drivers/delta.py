@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deltas read: which interfaces come, change and go."""
+"""Read deltas: which interfaces come, change their addresses, and go."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from networker.models import Delta, FixedIP, Interface
 
 
 @dataclasses.dataclass(frozen=True)
-class Nic:
+class NewInterface:
     """An interface that a server is to have.
 
     :param fixed_ips: subnets, addresses, or both; any address if there are none
@@ -32,7 +32,7 @@ class Nic:
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
+class AddressChange:
     """A port of a server whose addresses are to change.
 
     :param gained: ids of subnets on which it is to have an address
@@ -47,7 +47,7 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True)
-class Gone:
+class OldInterface:
     """Interfaces that a server is to lose: all that the driver made on a network.
 
     :param port_id: only this one
@@ -79,7 +79,10 @@ def check(deltas: Sequence[Delta]) -> None:
             if not subnet.port_id and subnet.network_id not in new:
                 _refuse(f"subnet {subnet.subnet_id} has no port and no new interface")
         _check_subnets(delta)
-    _once("port", [change.port_id for delta in deltas for change in changes(delta)])
+    _once(
+        "port",
+        [change.port_id for delta in deltas for change in address_changes(delta)],
+    )
 
 
 def _check_subnets(delta: Delta) -> None:
@@ -99,10 +102,10 @@ def _check_subnets(delta: Delta) -> None:
         _once("subnet", [*gained, *dict.fromkeys(lost)])
 
 
-def nics(delta: Delta) -> list[Nic]:
+def new_interfaces(delta: Delta) -> list[NewInterface]:
     """Return the interfaces that a server is to have."""
     return [
-        Nic(
+        NewInterface(
             compute_id=delta.compute_id or "",
             network_id=nic.network_id or "",
             fixed_ips=[*filter(_says, nic.fixed_ips), *_more(delta, nic)],
@@ -113,7 +116,7 @@ def nics(delta: Delta) -> list[Nic]:
     ]
 
 
-def changes(delta: Delta) -> list[Change]:
+def address_changes(delta: Delta) -> list[AddressChange]:
     """Return the ports of a server that get and lose addresses."""
     going = {nic.network_id for nic in delta.delete_nics}
     gained = [(one.port_id, one.subnet_id or "") for one in delta.add_subnets]
@@ -123,7 +126,7 @@ def changes(delta: Delta) -> list[Change]:
         if one.network_id not in going
     ]
     return [
-        Change(
+        AddressChange(
             compute_id=delta.compute_id or "",
             port_id=port_id,
             gained=[subnet for port, subnet in gained if port == port_id],
@@ -135,10 +138,10 @@ def changes(delta: Delta) -> list[Change]:
     ]
 
 
-def gone(delta: Delta) -> list[Gone]:
+def old_interfaces(delta: Delta) -> list[OldInterface]:
     """Return the interfaces that a server is to lose."""
     return [
-        Gone(
+        OldInterface(
             compute_id=delta.compute_id or "",
             network_id=nic.network_id or "",
             amphora_id=delta.amphora_id,

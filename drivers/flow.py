@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How drivers run operations of several steps: with TaskFlow, and undone on failure."""
+"""How drivers run operations of several tasks: with TaskFlow, and reverted on failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from oslo_config import cfg
 from oslo_context import context as oslo_context
@@ -22,47 +22,50 @@ from taskflow.listeners import base as listeners
 from taskflow.patterns import graph_flow, linear_flow
 from taskflow.task import FunctorTask
 
-from networker.context import Context, current, is_ours
-from networker.drivers.deadline import require_time
-from networker.exceptions import NetworkException
+from networker.context import Context, current, is_ours, require_time
+from networker.exceptions import BusError, NetworkException
 
 LOG = log.getLogger(__name__)
+Result = TypeVar("Result")
+
+#: Is told what takes back what is done next: a function and its arguments.
+OnFailure = Callable[..., None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """One step of an operation; see :func:`step`."""
+class Task:
+    """One task of an operation; see :func:`task`."""
 
-    function: Callable[..., Any]
+    execute: Callable[..., Any]
     name: str
     provides: str | None
-    undo: Callable[[Any], None] | None
-    takes: Mapping[str, str] | None
-    given: Mapping[str, Any]
+    revert: Callable[[Any], None] | None
+    rebind: Mapping[str, str] | None
+    inject: Mapping[str, Any]
 
 
-def step(
-    function: Callable[..., Any],
+def task(
+    execute: Callable[..., Any],
     *,
     name: str,
     provides: str | None = None,
-    undo: Callable[[Any], None] | None = None,
-    takes: Mapping[str, str] | None = None,
-    **given: Any,
-) -> Step:
-    """Make a step of an operation out of a function.
+    revert: Callable[[Any], None] | None = None,
+    rebind: Mapping[str, str] | None = None,
+    **inject: Any,
+) -> Task:
+    """Make a task of an operation out of a function.
 
-    The function's arguments are what earlier steps provide, and `given`. It runs under
+    The function's arguments are what earlier tasks provide, and `inject`. It runs under
     the oslo.context of the thread that runs the operation.
 
     :param name: unique in the operation, for the log
-    :param provides: under which name later steps get the result
-    :param undo: called with the result when a later step, or one of the same wave, fails;
-        what goes wrong in it is logged and does not hide the first error. What a step did
-        before it failed itself, it undoes itself: see :func:`undoing`.
-    :param takes: arguments that come from a result of another name: argument to name
+    :param provides: under which name later tasks get the result
+    :param revert: called with the result when a later task, or one of the same wave, fails;
+        what goes wrong in it is logged and does not hide the first error. What a task did
+        before it failed itself, it reverts itself: see :func:`reverting`.
+    :param rebind: arguments that come from a result of another name: argument to name
     """
-    return Step(function, name, provides, undo, takes, given)
+    return Task(execute, name, provides, revert, rebind, inject)
 
 
 class Flows:
@@ -80,21 +83,21 @@ class Flows:
         self._executor: futures.ThreadPoolExecutor | None = None
 
     def run(
-        self, name: str, *waves: Sequence[Step], timely: bool = False
+        self, name: str, *waves: Sequence[Task], timely: bool = False
     ) -> Mapping[str, Any]:
-        """Run steps in waves: those of a wave at the same time, the waves in order.
+        """Run tasks in waves: those of a wave at the same time, the waves in order.
 
-        Only a step that takes what another one of its wave provides waits for that one.
-        A step must not run an operation itself: it would wait for the threads that it
+        Only a task that takes what another one of its wave provides waits for that one.
+        A task must not run an operation itself: it would wait for the threads that it
         and others occupy.
 
         :param name: of the operation, for the log
-        :param waves: steps, see :func:`step`
+        :param waves: tasks, see :func:`task`
         :param timely: whether to undo it all if the caller's deadline has passed at the
             end
-        :returns: what the steps provided, by name
-        :raises NetworkException: what a step raised, after all steps that were done are
-            undone; other classes of errors pass through alike
+        :returns: what the tasks provided, by name
+        :raises NetworkException: what a task raised, after all tasks that were done are
+            reverted; other classes of errors pass through alike
         """
         rollback = _Rollback(oslo_context.get_current())
         flow = linear_flow.Flow(name)
@@ -102,7 +105,7 @@ class Flows:
             tasks = [rollback.task(one) for one in wave]
             flow.add(graph_flow.Flow(f"{name}/{number}").add(*tasks))
         if timely:
-            flow.add(rollback.task(step(require_time, name="in time")))
+            flow.add(rollback.task(task(require_time, name="in time")))
         engine = engines.load(flow, **self._options())
         journal = _Journal(engine)
         with journal, _FirstError(journal):
@@ -129,9 +132,9 @@ class Flows:
 
 
 class _Rollback:
-    """Turns steps into tasks, and knows whether they may still be undone.
+    """Makes the engine's tasks, and knows whether they may still be reverted.
 
-    :param caller: the context that steps run in
+    :param caller: the context that tasks run in
     """
 
     def __init__(self, caller: oslo_context.RequestContext | None) -> None:
@@ -140,39 +143,45 @@ class _Rollback:
         self._ours: bool | None = None
         self._done: set[str] = set()
 
-    def task(self, one: Step) -> FunctorTask:
-        """Return the engine's form of a step."""
+    def task(self, one: Task) -> FunctorTask:
+        """Return the engine's form of a task."""
 
-        @functools.wraps(one.function)
+        @functools.wraps(one.execute)
         def execute(*args: Any, **kwargs: Any) -> Any:
-            with current(self._caller):
-                result = one.function(*args, **kwargs)
+            with self._context():
+                result = one.execute(*args, **kwargs)
             self._done.add(one.name)
             return result
 
         def revert(**outcome: Any) -> None:
-            # The engine also reverts a step that became ready as another one failed, and
-            # never ran. It gives None for the result, which a step may return as well.
-            if one.undo is not None and one.name in self._done:
-                with current(self._caller):
+            # The engine also reverts a task that became ready as another one failed, and
+            # never ran. It gives None for the result, which a task may return as well.
+            if one.revert is not None and one.name in self._done:
+                with self._context():
                     if self._allowed():
-                        undo(one.name, one.undo, outcome["result"])
+                        revert_one(one.name, one.revert, outcome["result"])
 
-        about = {"name": one.name, "provides": one.provides, "rebind": one.takes}
-        # Without `requires` what is given would not reach a function's **kwargs.
-        given = {"inject": one.given, "requires": list(one.given)}
+        about = {"name": one.name, "provides": one.provides, "rebind": one.rebind}
+        # Without `requires` what is injected would not reach a function's **kwargs.
+        given = {"inject": one.inject, "requires": list(one.inject)}
         return FunctorTask(execute, revert=revert, **given, **about)
+
+    def _context(self) -> contextlib.AbstractContextManager[None]:
+        """Let this thread, which may be the caller's own, have the caller's context."""
+        if oslo_context.get_current() is self._caller:
+            return contextlib.nullcontext()
+        return current(self._caller)
 
     def _allowed(self) -> bool:
         """Tell whether the request is still this worker's; asked for only once."""
         with self._lock:
             if self._ours is None:
-                self._ours = may_undo()
+                self._ours = may_revert()
             return self._ours
 
 
 class _Journal(listeners.Listener):  # type: ignore[misc]
-    """Logs how long each step took, and keeps what went wrong."""
+    """Logs how long each task took, and keeps what went wrong."""
 
     def __init__(self, engine: Any) -> None:
         super().__init__(engine)
@@ -197,9 +206,9 @@ class _Journal(listeners.Listener):  # type: ignore[misc]
 
 
 class _FirstError:
-    """Turns the engine's error into that of the step that failed.
+    """Turns the engine's error into that of the task that failed.
 
-    A context manager can replace whatever the engine raises, errors of undoing included.
+    A context manager can replace whatever the engine raises, errors of reverting included.
     """
 
     def __init__(self, journal: _Journal) -> None:
@@ -226,10 +235,10 @@ class _FirstError:
             raise errors[0] from errors[0].__cause__
 
 
-def undo(name: str, function: Callable[..., object], *args: Any) -> None:
-    """Undo one thing; what goes wrong in it is logged, so that others are undone too.
+def revert_one(name: str, function: Callable[..., object], *args: Any) -> None:
+    """Revert one thing; what goes wrong in it is logged, so that others are reverted too.
 
-    :param name: of what is undone, for the log
+    :param name: of what is reverted, for the log
     """
     LOG.warning("undoing %s", name)
     with without_deadline():
@@ -240,27 +249,27 @@ def undo(name: str, function: Callable[..., object], *args: Any) -> None:
 
 
 @contextlib.contextmanager
-def undoing(name: str) -> Iterator[Callable[..., None]]:
-    """Undo what a block did when it fails half-way.
+def reverting(name: str) -> Iterator[Callable[..., None]]:
+    """Revert what a block did when it fails half-way.
 
     :param name: of what it does, for the log
     :returns: a function that takes a function and its arguments, to be called on failure
     """
-    undos: list[Callable[[], object]] = []
+    reverts: list[Callable[[], object]] = []
 
     def on_failure(function: Callable[..., object], *args: Any) -> None:
-        undos.append(functools.partial(function, *args))
+        reverts.append(functools.partial(function, *args))
 
     try:
         yield on_failure
     except NetworkException:
-        if undos and may_undo():
-            for function in reversed(undos):
-                undo(name, function)
+        if reverts and may_revert():
+            for function in reversed(reverts):
+                revert_one(name, function)
         raise
 
 
-def may_undo() -> bool:
+def may_revert() -> bool:
     """Tell whether this worker may take back what it did.
 
     Where another worker has the request by now, what this one did is the other's.
@@ -272,9 +281,96 @@ def may_undo() -> bool:
 
 
 def without_deadline() -> contextlib.AbstractContextManager[None]:
-    """Let the thread undo things even though the caller's time is up."""
+    """Let the thread revert things even though the caller's time is up."""
     context = oslo_context.get_current()
     if isinstance(context, Context) and context.deadline is not None:
         context = copy.copy(context)
         context.deadline = None
     return current(context)
+
+
+@dataclasses.dataclass(frozen=True)
+class Done(Generic[Result]):
+    """What something of several requests ended with.
+
+    :param result: what it returned
+    :param reverts: what takes it back, in the order in which it was done
+    """
+
+    name: str
+    result: Result
+    reverts: Sequence[Callable[[], object]]
+
+    def revert(self) -> None:
+        """Take it back; what goes wrong is logged."""
+        for function in reversed(self.reverts):
+            revert_one(self.name, function)
+
+
+def revertible(name: str, call: Callable[[OnFailure], Result]) -> Done[Result]:
+    """Do something, revert it if it fails half-way, and else return how to revert it later.
+
+    :param name: of it, for the log
+    :param call: is given a function to which it tells, with arguments, what takes back
+        what it does next
+    """
+    reverts: list[Callable[[], object]] = []
+    with reverting(name) as on_failure:
+
+        def note(function: Callable[..., object], *args: object) -> None:
+            on_failure(function, *args)
+            reverts.append(functools.partial(function, *args))
+
+        return Done(name, call(note), reverts)
+
+
+#: What went wrong, by what it went wrong with.
+Errors = dict[str, NetworkException]
+
+
+def attempt(
+    flows: Flows, name: str, calls: Mapping[str, Callable[[], object]]
+) -> tuple[dict[str, Any], Errors]:
+    """Make calls at the same time, and let none of them stop the others.
+
+    :param calls: by what they are about, for the log and the errors
+    :returns: the results of those that succeeded, and the errors of the others
+    """
+
+    def kept(about: str) -> object:
+        try:
+            return calls[about]()
+        except BusError:
+            # The request is another worker's by now: nothing may go on.
+            raise
+        except NetworkException as error:
+            return _Failed(error)
+
+    tasks = [
+        task(kept, name=f"{name} {about}", provides=about, about=about)
+        for about in calls
+    ]
+    done = flows.run(name, tasks) if tasks else {}
+    results = {about: done[about] for about in calls}
+    errors = {k: v.error for k, v in results.items() if isinstance(v, _Failed)}
+    return {k: v for k, v in results.items() if k not in errors}, errors
+
+
+class _Failed:
+    """What a call raised."""
+
+    def __init__(self, error: NetworkException) -> None:
+        self.error = error
+
+
+def raise_all(*errors: Errors) -> None:
+    """Raise what went wrong as one error that names everything that it is about.
+
+    :raises NetworkException: the first error, with the texts of all
+    """
+    found = [(about, error) for one in errors for about, error in one.items()]
+    if found:
+        first = found[0][1]
+        texts = [f"{about}: {error.orig_msg or error}" for about, error in found]
+        said = {**first.attributes(), "orig_msg": "; ".join(texts)}
+        raise type(first)(**said) from first

@@ -10,6 +10,9 @@ only once on a network, which makes creating a port an insert with a unique key.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
 
 #: ``device_owner`` of ports that the driver makes, until a server takes them.
 OWNER = "Octavia"
@@ -62,3 +65,35 @@ def mac_address(prefix: str, *purpose: str | None) -> str:
     octets = prefix.lower().split(":")
     octets += [f"{byte:02x}" for byte in digest[: 6 - len(octets)]]
     return ":".join(octets)
+
+
+def is_derived(address: str | None, mac: str) -> bool:
+    """Tell whether a port with a MAC address derives an address (RFC 4291, appendix A)."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    return parsed.version == 6 and parsed.packed[8:] == _identifier(mac)
+
+
+def without_derived(places: Sequence[dict[str, Any]], mac: str) -> list[dict[str, Any]]:
+    """Return the places of a port without the addresses that it derives.
+
+    On an IPv6 subnet with SLAAC, Neutron gives every new port the address that follows from
+    its MAC address, whatever is asked for. Who asks for just that address is told that it
+    is in use: by the very port that is being made. So it must not be named.
+
+    A place of which nothing else is known needs no word at all.
+    """
+    kept = []
+    for place in places:
+        if is_derived(place.get("ip_address"), mac):
+            place = {k: v for k, v in place.items() if k != "ip_address"}
+        if place:
+            kept.append(place)
+    return kept
+
+
+def _identifier(mac: str) -> bytes:
+    octets = bytes.fromhex(mac.replace(":", ""))
+    return bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])

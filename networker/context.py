@@ -237,3 +237,17 @@ def stay_ours() -> None:
             "this worker was cut off from the broker, which has given the request to "
             "another one"
         )
+
+
+def require_time() -> None:
+    """Make sure that the caller still waits for what the thread works on.
+
+    Nobody waits any more for what is done after its deadline.
+
+    :raises CloudUnavailable: the deadline has passed
+    """
+    context = oslo_context.get_current()
+    if isinstance(context, Context) and context.expired():
+        raise exceptions.CloudUnavailable(
+            orig_msg="it was done after the deadline, and is undone"
+        )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import pathlib
 import sys
 import tempfile
@@ -23,7 +24,6 @@ from types import FrameType
 from typing import Any
 
 from networker.context import Context
-from networker.models import LoadBalancer
 from tests.faults.bench import Bench, benches
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -92,7 +92,7 @@ class Trace:
 
 
 def _changes(steps: list[Step]) -> int:
-    pairs = zip(steps, steps[1:], strict=False)
+    pairs = itertools.pairwise(steps)
     return sum(one.file != other.file for one, other in pairs)
 
 

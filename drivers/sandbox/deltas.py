@@ -15,8 +15,11 @@ from networker.models import Delta, Interface
 
 def waves(deltas: Sequence[Delta]) -> int:
     """Return how many waves of requests a cloud would need."""
-    comes = any(reading.nics(delta) or reading.changes(delta) for delta in deltas)
-    goes = any(reading.gone(delta) for delta in deltas)
+    comes = any(
+        reading.new_interfaces(delta) or reading.address_changes(delta)
+        for delta in deltas
+    )
+    goes = any(reading.old_interfaces(delta) for delta in deltas)
     return (2 if comes else goes) + 2 * goes
 
 
@@ -25,7 +28,7 @@ def apply(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
     reading.check(deltas)
     made = [one for delta in deltas for one in _added(tx, delta)]
     for delta in deltas:
-        for gone in reading.gone(delta):
+        for gone in reading.old_interfaces(delta):
             about = {"compute_id": gone.compute_id, "network_id": gone.network_id}
             with refused_as(exceptions.UnplugNetworkException, **about):
                 interfaces.unplug(tx, gone)
@@ -33,7 +36,7 @@ def apply(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
 
 
 def _added(tx: sqlite3.Connection, delta: Delta) -> Iterator[Interface]:
-    for nic in reading.nics(delta):
+    for nic in reading.new_interfaces(delta):
         about: dict[str, str | None] = {"compute_id": nic.compute_id}
         about["network_id"] = nic.network_id
         about["ip_address"] = nic.address or None
@@ -41,7 +44,7 @@ def _added(tx: sqlite3.Connection, delta: Delta) -> Iterator[Interface]:
             interface = interfaces.plug(tx, nic)
         interface.amphora_id = delta.amphora_id
         yield interface
-    for change in reading.changes(delta):
+    for change in reading.address_changes(delta):
         with refused_as(exceptions.NetworkException):
             interface = interfaces.readdress(tx, change)
         interface.amphora_id = delta.amphora_id

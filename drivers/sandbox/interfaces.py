@@ -7,13 +7,13 @@ import sqlite3
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.drivers.delta import Change, Gone, Nic
+from networker.drivers.delta import AddressChange, NewInterface, OldInterface
 from networker.drivers.sandbox import addresses, groups, ports, records, single
 from networker.drivers.sandbox.errors import Refused
 from networker.models import Amphora, FixedIP, Interface, Port
 
 
-def plug(tx: sqlite3.Connection, nic: Nic) -> Interface:
+def plug(tx: sqlite3.Connection, nic: NewInterface) -> Interface:
     """Do what :meth:`NetworkDriver.plug_network` says."""
     compute_id, network_id = nic.compute_id, nic.network_id
     records.network(tx, network_id)
@@ -55,7 +55,7 @@ def _given(
     return None
 
 
-def readdress(tx: sqlite3.Connection, change: Change) -> Interface:
+def readdress(tx: sqlite3.Connection, change: AddressChange) -> Interface:
     """Give a port of a server addresses, and take others from it."""
     ports.get(tx, change.port_id)
     for subnet_id in change.lost:
@@ -75,7 +75,7 @@ def plug_port(tx: sqlite3.Connection, amphora: Amphora, port: Port) -> Interface
     return interface
 
 
-def unplug(tx: sqlite3.Connection, gone: Gone) -> None:
+def unplug(tx: sqlite3.Connection, gone: OldInterface) -> None:
     """Do what :meth:`NetworkDriver.unplug_network` says."""
     compute_id, network_id = gone.compute_id, gone.network_id
     found = ports.select(tx, device_id=compute_id, network_id=network_id)
@@ -113,7 +113,7 @@ def _carries(tx: sqlite3.Connection, port: Port) -> bool:
     return bool(port.allowed_addresses) and in_group
 
 
-def _is_others(gone: Gone, port: Port) -> bool:
+def _is_others(gone: OldInterface, port: Port) -> bool:
     """Tell whether a port is meant that no call about members may touch."""
     was_members = port.name == naming.vrrp_port(gone.compute_id)
     vrrp = (port.name or "").startswith(naming.VRRP)

@@ -2,9 +2,9 @@
 """Steps run one after the other, always in the same order.
 
 TaskFlow's serial engine keeps what is ready in a set of objects that are ordered by where
-they are in memory: the order of the steps of a wave differs from run to run, and a schedule
+they are in memory: the order of the tasks of a wave differs from run to run, and a schedule
 could not be repeated. It also takes most of a call's time. This does what it does, in the
-order in which steps are given; a test compares the two.
+order in which tasks are given; a test compares the two.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from networker.drivers.deadline import require_time
-from networker.drivers.flow import Step, may_undo, step, undo
+from networker.context import require_time
+from networker.drivers.flow import Task, may_revert, revert_one, task
 from networker.exceptions import NetworkException
 
 
@@ -31,13 +31,13 @@ class SerialFlows:
         self._arguments = arguments
 
     def run(
-        self, name: str, *waves: Sequence[Step], timely: bool = False
+        self, name: str, *waves: Sequence[Task], timely: bool = False
     ) -> Mapping[str, Any]:
-        """Run steps in waves, and undo all if one fails."""
+        """Run tasks in waves, and revert all if one fails."""
         if timely:
-            waves = (*waves, [step(require_time, name="in time")])
+            waves = (*waves, [task(require_time, name="in time")])
         results: dict[str, Any] = {}
-        done: list[tuple[Step, Any]] = []
+        done: list[tuple[Task, Any]] = []
         for wave in waves:
             errors = self._wave(wave, results, done)
             if errors:
@@ -51,11 +51,11 @@ class SerialFlows:
 
     def _wave(
         self,
-        wave: Sequence[Step],
+        wave: Sequence[Task],
         results: dict[str, Any],
-        done: list[tuple[Step, Any]],
+        done: list[tuple[Task, Any]],
     ) -> list[Exception]:
-        """Run the steps of a wave, and return what went wrong.
+        """Run the tasks of a wave, and return what went wrong.
 
         Those that are ready at the same time are all run, even if one of them fails.
         """
@@ -63,14 +63,14 @@ class SerialFlows:
         while left:
             promised = {one.provides for one in left if one.provides}
             ready = [s for s in left if not promised & set(self._takes(s).values())]
-            assert ready, "steps wait for each other"
+            assert ready, "tasks wait for each other"
             errors: list[Exception] = []
             provided = {}
             for one in ready:
                 taken = self._takes(one).items()
                 known = {argument: results[source] for argument, source in taken}
                 try:
-                    result = one.function(**known, **one.given)
+                    result = one.execute(**known, **one.inject)
                 except Exception as error:  # noqa: BLE001 - as an engine does
                     errors.append(error)
                 else:
@@ -83,19 +83,19 @@ class SerialFlows:
             left = [one for one in left if one not in ready]
         return []
 
-    def _takes(self, one: Step) -> Mapping[str, str]:
-        """Return the results that a step is called with: argument to name."""
-        function = getattr(one.function, "__func__", one.function)
+    def _takes(self, one: Task) -> Mapping[str, str]:
+        """Return the results that a task is called with: argument to name."""
+        function = getattr(one.execute, "__func__", one.execute)
         code = getattr(function, "__code__", None)
         names = self._arguments.get(code) if code else None
         if names is None:
-            names = _required(one.function)
+            names = _required(one.execute)
             if code:
                 self._arguments[code] = names
-        takes = dict(one.takes or {})
+        takes = dict(one.rebind or {})
         sources = {name: takes.pop(name, name) for name in names}
         sources |= takes
-        return {a: s for a, s in sources.items() if a not in one.given}
+        return {a: s for a, s in sources.items() if a not in one.inject}
 
 
 def _required(function: Any) -> tuple[str, ...]:
@@ -108,9 +108,9 @@ def _required(function: Any) -> tuple[str, ...]:
     )
 
 
-def _take_back(done: Sequence[tuple[Step, Any]]) -> None:
-    undos = [(one, result) for one, result in done if one.undo is not None]
-    if undos and may_undo():
-        for one, result in reversed(undos):
-            assert one.undo is not None
-            undo(one.name, one.undo, result)
+def _take_back(done: Sequence[tuple[Task, Any]]) -> None:
+    reverts = [(one, result) for one, result in done if one.revert is not None]
+    if reverts and may_revert():
+        for one, result in reversed(reverts):
+            assert one.revert is not None
+            revert_one(one.name, one.revert, result)

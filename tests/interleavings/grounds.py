@@ -16,8 +16,8 @@ from oslo_config import cfg
 
 from networker.context import Context
 from networker.drivers import NetworkDriver
-from networker.drivers.neutron import cloud as driver_cloud
 from networker.drivers.neutron.driver import NeutronDriver
+from networker.drivers.neutron.resources import cloud as driver_cloud
 from networker.drivers.sandbox.database import Database
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, LoadBalancer
@@ -70,7 +70,7 @@ class _Neutron(NeutronDriver):
     """A driver of a configuration in which its options are registered already."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        super(NeutronDriver, self).__init__(driver_cloud.Cloud.configured(conf))
+        self._cloud = driver_cloud.Cloud.configured(conf)
 
 
 class CloudGround:

@@ -9,20 +9,20 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
-from networker.drivers.flow import step
-from networker.drivers.neutron import (
-    addressing,
-    nics,
+from networker.drivers.flow import task
+from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.operations import failover_preparation
+from networker.drivers.neutron.operations.allocate_vip import _Allocation
+from networker.drivers.neutron.resources import (
+    addresses,
+    group_agreement,
+    interfaces,
     ports,
-    releasing,
-    rule_plans,
-    settling,
-    translate,
+    security_group_rules,
 )
-from networker.drivers.neutron.adding_rules import Adding
-from networker.drivers.neutron.adjusting import Adjusted, Adjusting
-from networker.drivers.neutron.settling import Settled, Settlement
-from networker.drivers.neutron.vips import Vips
+from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
+from networker.drivers.neutron.resources.ports import Changed, Ports
+from networker.drivers.neutron.resources.security_group_rules import Adding
 from tests.interleavings.grounds import Menu
 from tests.interleavings.stage import FEW, SOME
 
@@ -42,7 +42,7 @@ def no_address_on_the_subnet() -> contextlib.AbstractContextManager[Any]:
 
 def members_take_vrrp_ports() -> contextlib.AbstractContextManager[Any]:
     """Calls about members take any port of the driver's."""
-    return mock.patch.object(nics, "_is_members", ports.is_ours)
+    return mock.patch.object(interfaces, "_is_members", ports.is_ours)
 
 
 def rules_not_asked_for_again() -> contextlib.AbstractContextManager[Any]:
@@ -50,7 +50,7 @@ def rules_not_asked_for_again() -> contextlib.AbstractContextManager[Any]:
 
     def found(self: Adding, wanted: set[Any], _: Exception) -> tuple[Any, Any]:
         held = self.groups.get(self.group_id)["security_group_rules"]
-        own = set(rule_plans.known(held)) & wanted
+        own = set(security_group_rules.known(held)) & wanted
         self.added.update(own)
         return own, set()
 
@@ -60,18 +60,18 @@ def rules_not_asked_for_again() -> contextlib.AbstractContextManager[Any]:
 def ports_without_address() -> contextlib.AbstractContextManager[Any]:
     """A VIP's port is not taken back when it turns out that it has no address."""
 
-    def claimed(self: Vips, load_balancer: Any, vip: Any) -> Any:
+    def claimed(self: _Allocation, load_balancer: Any, vip: Any) -> Any:
         body, owner = self._body(load_balancer, vip), load_balancer.id or ""
-        claim = step(
+        claim = task(
             lambda: self.cloud.ports.claim(body, "vip", owner, body["network_id"]),
             name="VIP port",
             provides="claimed",
-            undo=self.cloud.ports.disclaim,
+            revert=self.cloud.ports.disclaim,
         )
         done = self.cloud.flows.run("allocate_vip", [claim], timely=True)
-        return translate.vip(vip, done["claimed"].port, owner)
+        return translation.vip(vip, done["claimed"].port, owner)
 
-    return mock.patch.object(Vips, "_claimed", claimed)
+    return mock.patch.object(_Allocation, "_claimed", claimed)
 
 
 def makers_leave_no_trace() -> contextlib.AbstractContextManager[Any]:
@@ -80,10 +80,10 @@ def makers_leave_no_trace() -> contextlib.AbstractContextManager[Any]:
     Mended by "Rely on what another call gave a port that this one made".
     """
 
-    def complete(self: Adjusting, port: Any, change: Any, *, last: bool) -> Adjusted:
-        return Adjusted(self.ports.update(port["id"], change), True, {})
+    def complete(self: Ports, port: Any, change: Any, *, last: bool) -> Changed:
+        return Changed(self.update(port["id"], change), True, {})
 
-    return mock.patch.object(Adjusting, "_complete", complete)
+    return mock.patch.object(Ports, "_complete", complete)
 
 
 def others_seen_too_late() -> contextlib.AbstractContextManager[Any]:
@@ -91,27 +91,27 @@ def others_seen_too_late() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave the VIP's port alone as soon as another call is seen at it".
     """
-    change = Settlement._change
+    change = GroupAgreement._change
 
     def changed(
-        self: Settlement, ground: Any, settled: Settled, *args: Any, **kwargs: Any
+        self: GroupAgreement, vip_group: Any, agreed: Agreed, *args: Any, **kwargs: Any
     ) -> bool:
-        shadow = dataclasses.replace(settled)
-        alone = change(self, ground, shadow, *args, **kwargs)
-        settled.overwrote = shadow.overwrote
-        settled.shared = settled.shared or not alone
+        shadow = dataclasses.replace(agreed)
+        alone = change(self, vip_group, shadow, *args, **kwargs)
+        agreed.overwrote = shadow.overwrote
+        agreed.shared = agreed.shared or not alone
         return alone
 
-    return mock.patch.object(Settlement, "_change", changed)
+    return mock.patch.object(GroupAgreement, "_change", changed)
 
 
 def undo_without_a_look() -> contextlib.AbstractContextManager[Any]:
     """A port that was made is taken back whoever relies on it by now."""
 
-    def delete(self: ports.Ports, port: Any) -> None:
+    def delete(self: Ports, port: Any) -> None:
         self.delete(port["id"])
 
-    return mock.patch.object(ports.Ports, "delete_unmarked", delete)
+    return mock.patch.object(Ports, "delete_unmarked", delete)
 
 
 def pairs_refused_twice_for_good() -> contextlib.AbstractContextManager[Any]:
@@ -119,7 +119,7 @@ def pairs_refused_twice_for_good() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Take a pair that is there already for another call's".
     """
-    return mock.patch.object(ports.Ports, "_was_overtaken", return_value=False)
+    return mock.patch.object(Ports, "_was_overtaken", return_value=False)
 
 
 def lost_groups_stay() -> contextlib.AbstractContextManager[Any]:
@@ -127,13 +127,15 @@ def lost_groups_stay() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave nothing behind of a call that another one overtook".
     """
-    tidy = Settlement.tidy
+    tidy = GroupAgreement.tidy
 
-    def tidied(self: Settlement, ground: Any, settled: Settled, *args: Any) -> None:
-        settled.left.clear()
-        tidy(self, ground, settled, *args)
+    def tidied(
+        self: GroupAgreement, vip_group: Any, agreed: Agreed, *args: Any
+    ) -> None:
+        agreed.left.clear()
+        tidy(self, vip_group, agreed, *args)
 
-    return mock.patch.object(Settlement, "tidy", tidied)
+    return mock.patch.object(GroupAgreement, "tidy", tidied)
 
 
 def users_ports_taken_out() -> contextlib.AbstractContextManager[Any]:
@@ -145,7 +147,7 @@ def users_ports_taken_out() -> contextlib.AbstractContextManager[Any]:
     def kept(_: Any, port: Any) -> Any:
         return port["security_groups"]
 
-    return mock.patch.object(settling, "_kept", kept)
+    return mock.patch.object(group_agreement, "_kept", kept)
 
 
 def marks_only_by_names() -> contextlib.AbstractContextManager[Any]:
@@ -153,7 +155,7 @@ def marks_only_by_names() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave nothing behind of a call that another one overtook".
     """
-    return mock.patch.object(addressing, "is_marked", ports.is_ours)
+    return mock.patch.object(addresses, "is_marked", ports.is_ours)
 
 
 def released_ports_not_relied_on() -> contextlib.AbstractContextManager[Any]:
@@ -161,10 +163,12 @@ def released_ports_not_relied_on() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave nothing behind of a call that another one overtook".
     """
-    return mock.patch.object(releasing._Releasing, "rely", return_value=False)
+    return mock.patch.object(
+        failover_preparation._Releasing, "rely", return_value=False
+    )
 
 
-#: Around which steps one call is interrupted by another one.
+#: Around which tasks one call is interrupted by another one.
 _STEPS = range(6, 21)
 
 
@@ -173,7 +177,7 @@ class Found:
     """Where a mutation is found.
 
     :param root: with what the schedules begin that are tried, so that it is found soon;
-        ``{n}`` stands for any step
+        ``{n}`` stands for any task
     :param switches: how often somebody is interrupted after that
     :param late: whether requests must be done late for it
     """
@@ -186,8 +190,8 @@ class Found:
 
     def roots(self) -> list[str]:
         """Return with what schedules begin."""
-        steps = _STEPS if "{n}" in self.root else [0]
-        return [self.root.replace("{n}", str(number)) for number in steps]
+        tasks = _STEPS if "{n}" in self.root else [0]
+        return [self.root.replace("{n}", str(number)) for number in tasks]
 
     @property
     def menu(self) -> Menu:

@@ -16,8 +16,8 @@ from typing import Any
 from unittest import mock
 
 from networker.context import Context
-from networker.drivers.neutron import cloud as driver_cloud
 from networker.drivers.neutron.driver import NeutronDriver
+from networker.drivers.neutron.resources import cloud as driver_cloud
 from networker.testing import kit
 from tests.faults.bench import Bench, benches
 from tests.faults.picture import picture

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from networker.drivers.neutron import cloud
+from networker.drivers.neutron.resources import cloud
 from networker.exceptions import NetworkException
 from tests.faults import amphorae, deltas, ports, servers, vips
 from tests.faults.bench import benches
@@ -17,7 +17,7 @@ from tests.faults.stage import Stage
 from tests.faults.wire import Fault
 from tests.interleavings.flows import SerialFlows
 
-#: What undoes itself, so that it matters what was done when a step fails.
+#: What undoes itself, so that it matters what was done when a task fails.
 UNDONE = (
     vips.allocate,
     vips.plug_vip,
@@ -59,7 +59,7 @@ def test_the_same_is_done_and_undone(bench, make):
     with mock.patch.object(cloud, "Flows", functools.partial(SerialFlows, {})):
         ours = bench.another()
     for number in range(len(stage.requests) + 1):
-        # A wave's steps have no order in the engine: which step fails is the same only
+        # A wave's tasks have no order in the engine: which task fails is the same only
         # where it is told by what it asks, so faults are of a kind of request.
         fault = Fault(number, "status", 400, lasting=True)
         first = outcome(stage, engine, fault)

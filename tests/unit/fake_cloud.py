@@ -15,7 +15,7 @@ from typing import Any
 from oslo_config import cfg
 
 from networker import conf as networker_conf
-from networker.drivers.neutron import options
+from networker.drivers.neutron.api import options
 
 
 @dataclasses.dataclass

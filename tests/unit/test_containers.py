@@ -15,7 +15,7 @@ import yaml
 from networker import conf as options
 from networker import strict
 from networker.cli import Networker
-from networker.drivers.neutron import options as neutron
+from networker.drivers.neutron.api import options as neutron
 
 ROOT = pathlib.Path(__file__).parents[2]
 OBJECTS = {

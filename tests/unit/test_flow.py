@@ -14,7 +14,7 @@ from oslo_context import context as oslo_context
 from networker import conf as networker_conf
 from networker import exceptions
 from networker.context import Context
-from networker.drivers.flow import Flows, step, undoing
+from networker.drivers.flow import Flows, reverting, task
 
 
 def made(engine):
@@ -44,7 +44,7 @@ def failing(error):
     def fail():
         raise error
 
-    return step(fail, name=f"fail {error!r}")
+    return task(fail, name=f"fail {error!r}")
 
 
 def test_what_is_given_reaches_functions_that_take_anything(flows):
@@ -54,10 +54,10 @@ def test_what_is_given_reaches_functions_that_take_anything(flows):
         return filters
 
     looks = [
-        step(
+        task(
             query, name="servers", provides="servers", device_id=["a"], network_id="n"
         ),
-        step(query, name="known", provides="known", id=["b"]),
+        task(query, name="known", provides="known", id=["b"]),
     ]
     done = flows.run("look", looks)
     assert done["servers"] == {"device_id": ["a"], "network_id": "n"}
@@ -73,9 +73,9 @@ def test_a_step_waits_for_what_it_takes_and_not_for_the_rest_of_its_wave(paralle
         return port
 
     wave = [
-        step(lambda: begun.wait(10), name="rules", provides="in time"),
-        step(attach, name="attach", provides="attached"),
-        step(lambda: "port", name="claim", provides="port"),
+        task(lambda: begun.wait(10), name="rules", provides="in time"),
+        task(attach, name="attach", provides="attached"),
+        task(lambda: "port", name="claim", provides="port"),
     ]
     done = parallel.run("plug", wave)
     assert (done["attached"], done["in time"]) == ("port", True)
@@ -86,15 +86,15 @@ def test_results_reach_later_steps(flows):
     done = flows.run(
         "sum",
         [
-            step(lambda: 1, name="one", provides="first"),
-            step(lambda: 2, name="two", provides="the second"),
+            task(lambda: 1, name="one", provides="first"),
+            task(lambda: 2, name="two", provides="the second"),
         ],
         [
-            step(
+            task(
                 lambda first, other, third: first + other + third,
                 name="sum",
                 provides="sum",
-                takes={"other": "the second"},
+                rebind={"other": "the second"},
                 third=3,
             )
         ],
@@ -108,10 +108,10 @@ def test_failure_undoes_what_was_done_in_reverse(flows):
     with pytest.raises(exceptions.PlugVIPException, match="no"):
         flows.run(
             "operation",
-            [step(lambda: "a", name="a", undo=undone.append)],
-            [step(lambda: "b", name="b", undo=undone.append)],
+            [task(lambda: "a", name="a", revert=undone.append)],
+            [task(lambda: "b", name="b", revert=undone.append)],
             [failing(exceptions.PlugVIPException("no"))],
-            [step(lambda: "never", name="c", undo=undone.append)],
+            [task(lambda: "never", name="c", revert=undone.append)],
         )
     assert undone == ["b", "a"]
 
@@ -135,12 +135,12 @@ def test_what_never_ran_is_not_undone(flows):
     def fail():
         raise exceptions.PlugVIPException("no")
 
-    wave = [step(fail, name="fail")]
+    wave = [task(fail, name="fail")]
     for number in range(8):
         port, undo = f"port {number}", undone.append
         wave += [
-            step(do, name=f"claim {port}", provides=port, undo=undo, what=port),
-            step(settle, name=f"settle {port}", undo=undo, takes={"port": port}),
+            task(do, name=f"claim {port}", provides=port, revert=undo, what=port),
+            task(settle, name=f"settle {port}", revert=undo, rebind={"port": port}),
         ]
     for _ in range(10):
         done.clear()
@@ -159,7 +159,7 @@ def test_the_interfaces_error_comes_before_others(parallel, caplog):
         raise error
 
     errors = [OSError("disk"), exceptions.AmphoraNotFound(compute_id="x")]
-    steps = [step(fail, name=repr(error), error=error) for error in errors]
+    steps = [task(fail, name=repr(error), error=error) for error in errors]
     with pytest.raises(exceptions.AmphoraNotFound):
         parallel.run("operation", steps)
     assert "another step failed too: disk" in caplog.text
@@ -178,8 +178,8 @@ def test_trouble_while_undoing_does_not_hide_the_first_error(flows, caplog, trou
     with pytest.raises(exceptions.PlugVIPException):
         flows.run(
             "operation",
-            [step(lambda: "a", name="first", undo=undone.append)],
-            [step(lambda: "b", name="second", undo=undo)],
+            [task(lambda: "a", name="first", revert=undone.append)],
+            [task(lambda: "b", name="second", revert=undo)],
             [failing(exceptions.PlugVIPException("no"))],
         )
     assert "second" in caplog.text
@@ -197,7 +197,7 @@ def test_steps_run_in_the_callers_context(flows):
 
     for request_id in ("req-1", "req-2"):
         Context(request_id=request_id).update_store()
-        flows.run("operation", [step(look, name="look")])
+        flows.run("operation", [task(look, name="look")])
     assert seen == ["req-1", "req-2"]
 
 
@@ -213,7 +213,7 @@ def test_undoing_has_no_deadline(flows):
     with pytest.raises(exceptions.CloudUnavailable):
         flows.run(
             "operation",
-            [step(lambda: None, name="a", undo=undo)],
+            [task(lambda: None, name="a", revert=undo)],
             [failing(exceptions.CloudUnavailable(orig_msg="late"))],
         )
     assert deadlines == [None]
@@ -223,7 +223,7 @@ def test_undoing_has_no_deadline(flows):
 def test_a_wave_runs_at_the_same_time(parallel):
     """With the parallel engine the steps of a wave meet each other."""
     meeting = threading.Barrier(3, timeout=5)
-    steps = [step(meeting.wait, name=str(n), provides=str(n)) for n in range(3)]
+    steps = [task(meeting.wait, name=str(n), provides=str(n)) for n in range(3)]
     done = parallel.run("operation", steps)
     assert sorted(done.values()) == [0, 1, 2]
 
@@ -232,7 +232,7 @@ def test_closing_ends_the_threads(parallel):
     """After closing no thread is left, and an operation makes new ones."""
     before = set(threading.enumerate())
     for _ in range(2):
-        parallel.run("operation", [step(lambda: None, name="a")])
+        parallel.run("operation", [task(lambda: None, name="a")])
         parallel.close()
         assert set(threading.enumerate()) <= before
 
@@ -240,7 +240,7 @@ def test_closing_ends_the_threads(parallel):
 def test_each_step_is_logged_with_its_time(flows, caplog):
     """The debug log has a line for each step."""
     with caplog.at_level(logging.DEBUG, "networker.drivers.flow"):
-        flows.run("operation", [step(lambda: None, name="the step")])
+        flows.run("operation", [task(lambda: None, name="the step")])
     (line,) = [r.message for r in caplog.records if "the step" in r.message]
     assert "SUCCESS" in line
     assert line.endswith(" s")
@@ -249,7 +249,7 @@ def test_each_step_is_logged_with_its_time(flows, caplog):
 def test_a_block_is_undone_when_it_fails():
     """What a block registered is called in reverse order, on failure only."""
     undone: list[object] = []
-    with undoing("block") as on_failure:
+    with reverting("block") as on_failure:
         on_failure(undone.append, "kept")
     with pytest.raises(exceptions.NetworkException, match="no"):
         _fail_half_way(undone)
@@ -257,7 +257,7 @@ def test_a_block_is_undone_when_it_fails():
 
 
 def _fail_half_way(undone):
-    with undoing("block") as on_failure:
+    with reverting("block") as on_failure:
         on_failure(undone.append, 1)
         on_failure(undone.append, 2)
         raise exceptions.NetworkException("no")
@@ -266,7 +266,7 @@ def _fail_half_way(undone):
 def test_what_ends_after_the_deadline_is_undone(flows):
     """An operation that has to be timely is undone when its last step ends too late."""
     undone: list[object] = []
-    work = [step(lambda: "a", name="a", undo=undone.append)]
+    work = [task(lambda: "a", name="a", revert=undone.append)]
     with Context(deadline=time.time() - 1).entered():
         flows.run("operation", work)
         assert undone == []
@@ -290,8 +290,8 @@ def test_nothing_is_undone_that_another_worker_has(flows):
     ):
         flows.run(
             "operation",
-            [step(lambda: "a", name="a", undo=undone.append)],
-            [step(lambda: "b", name="b", undo=undone.append)],
+            [task(lambda: "a", name="a", revert=undone.append)],
+            [task(lambda: "b", name="b", revert=undone.append)],
             [failing(exceptions.PlugVIPException("no"))],
         )
     assert (undone, len(asked)) == ([], 1)

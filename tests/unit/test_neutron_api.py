@@ -9,11 +9,11 @@ import time
 import pytest
 
 from networker.context import Context
-from networker.drivers.neutron import errors
-from networker.drivers.neutron.cloud import Cloud
+from networker.drivers.neutron.api import errors
+from networker.drivers.neutron.api.requests import TimeLimit
+from networker.drivers.neutron.api.session import CloudRefused
 from networker.drivers.neutron.driver import NeutronDriver
-from networker.drivers.neutron.patience import Patience
-from networker.drivers.neutron.session import CloudRefused
+from networker.drivers.neutron.resources.cloud import Cloud
 from networker.exceptions import CloudUnavailable
 from tests.unit.fake_cloud import Answer, neutron_error, running
 
@@ -97,11 +97,11 @@ def test_nothing_is_sent_after_the_deadline(fake, api):
 
 def test_the_time_of_a_request_runs_from_its_first_try_on():
     """A process that was stopped before it has all of it, and no more after it."""
-    patience = Patience(lambda: 0.05)
+    limit = TimeLimit(lambda: 0.05)
     time.sleep(0.1)
-    assert patience.left() == pytest.approx(0.05)
+    assert limit.left() == pytest.approx(0.05)
     time.sleep(0.1)
-    assert patience.left() < 0
+    assert limit.left() < 0
 
 
 def test_repeats_a_request_whose_answer_was_lost(fake, api):

@@ -9,8 +9,8 @@ import pytest
 
 from networker.context import Context
 from networker.drivers import naming
-from networker.drivers.neutron import security_groups
-from networker.drivers.neutron.errors import Refused
+from networker.drivers.neutron.api.errors import Refused
+from networker.drivers.neutron.resources import security_groups
 from networker.drivers.rules import Rule
 from networker.exceptions import CloudUnavailable
 from tests.contract.world import new_id
@@ -203,8 +203,8 @@ class TestRules:
     ):
         """A change that another call has marked stays."""
         change = cloud.rules.change(group, {HTTPS})
-        cloud.rules.settle(cloud.groups.get(group["id"]), {HTTPS})
-        cloud.rules.undo(change)
+        cloud.rules.change_shared(cloud.groups.get(group["id"]), {HTTPS})
+        cloud.rules.revert(change)
         assert known(cloud, group) == {443}
 
     def test_are_not_restored_when_another_call_removed_some(self, bench, cloud, group):

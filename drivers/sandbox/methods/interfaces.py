@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from networker import exceptions
-from networker.drivers.delta import Gone, Nic
+from networker.drivers.delta import NewInterface, OldInterface
 from networker.drivers.sandbox import deltas as changing
 from networker.drivers.sandbox import interfaces
 from networker.drivers.sandbox.methods.transactions import Transactions
@@ -22,7 +22,7 @@ class InterfaceMethods(Transactions):
         about = {"network_id": network_id, "ip_address": ip_address}
         with self._change(2, failure, compute_id=compute_id, **about) as tx:
             places = [FixedIP(ip_address=ip_address)] if ip_address else []
-            return interfaces.plug(tx, Nic(compute_id, network_id, places))
+            return interfaces.plug(tx, NewInterface(compute_id, network_id, places))
 
     def unplug_network(
         self, compute_id: str, network_id: str, ip_address: str | None = None
@@ -31,7 +31,7 @@ class InterfaceMethods(Transactions):
         failure = exceptions.UnplugNetworkException
         about = {"network_id": network_id, "ip_address": ip_address}
         with self._removal(3, failure, compute_id=compute_id, **about) as tx:
-            gone = Gone(compute_id, network_id, address=ip_address)
+            gone = OldInterface(compute_id, network_id, address=ip_address)
             interfaces.unplug(tx, gone)
 
     def get_plugged_networks(self, compute_id: str) -> list[Interface]:
@@ -47,7 +47,7 @@ class InterfaceMethods(Transactions):
             return interfaces.plug_port(tx, amphora, port)
 
     def apply_delta(self, deltas: list[Delta]) -> list[Interface]:
-        """Change the plugging of one or several servers, all at the same time."""
+        """AddressChange the plugging of one or several servers, all at the same time."""
         waves, failure = changing.waves(deltas), exceptions.NetworkException
         with self._change(waves, failure) as tx:
             return changing.apply(tx, deltas)

@@ -9,9 +9,8 @@ import time
 from collections.abc import Iterator
 
 from networker import exceptions
-from networker.context import stay_ours
+from networker.context import require_time, stay_ours
 from networker.drivers.base import NetworkDriver
-from networker.drivers.deadline import require_time
 from networker.drivers.sandbox.database import Database
 from networker.drivers.sandbox.errors import refused_as
 from networker.models import VIP, LoadBalancer

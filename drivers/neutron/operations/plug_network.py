@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connect a server to a network."""
+
+from __future__ import annotations
+
+from networker.drivers.delta import NewInterface
+from networker.drivers.flow import Done, task
+from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.resources import interfaces
+from networker.drivers.neutron.resources.cloud import Cloud
+from networker.models import FixedIP, Interface
+
+
+def run(
+    cloud: Cloud, compute_id: str, network_id: str, ip_address: str | None
+) -> Interface:
+    """Connect a server to a network."""
+    places = [FixedIP(ip_address=ip_address)] if ip_address else []
+    nic = NewInterface(compute_id, network_id, places)
+    plug = task(
+        interfaces.plug,
+        name="plug",
+        provides="done",
+        revert=Done.revert,
+        cloud=cloud,
+        nic=nic,
+    )
+    done = cloud.flows.run("plug_network", [plug], timely=True)
+    return translation.interface(done["done"].result, compute_id)

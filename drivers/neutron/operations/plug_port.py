@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attach a port to an amphora's server."""
+
+from __future__ import annotations
+
+from networker.drivers.flow import task
+from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.errors import Refused, is_gone
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.ports import Claimed
+from networker.exceptions import PortNotFound
+from networker.models import Amphora, Interface
+
+
+def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
+    """Attach a port to an amphora's server."""
+    compute_id = amphora.compute_id or ""
+
+    def look() -> Json:
+        # How it is marked before says afterwards whether another call relies on it.
+        port = cloud.ports.get(port_id)
+        return cloud.ports.rely(port) if port["device_id"] == compute_id else port
+
+    def connect(port: Json) -> Json | None:
+        return port if _attached(cloud, compute_id, port) else None
+
+    def disconnect(port: Json | None) -> None:
+        if port:
+            cloud.servers.unattach(compute_id, port)
+
+    done = cloud.flows.run(
+        "plug_port",
+        [task(look, name="port", provides="port")],
+        [task(connect, name="attach", revert=disconnect)],
+        timely=True,
+    )
+    interface = translation.interface(done["port"], compute_id)
+    interface.amphora_id = amphora.id
+    return interface
+
+
+def _attached(cloud: Cloud, compute_id: str, port: Json) -> bool:
+    """Attach a port, and tell whether it was this call that did.
+
+    :raises PortNotFound: it is gone
+    """
+    try:
+        return cloud.servers.attach(compute_id, Claimed(port, made=False))
+    except Refused as refused:
+        if not (is_gone(refused) and port["id"] in (refused.orig_msg or "")):
+            raise
+        about = {"orig_msg": refused.orig_msg, "orig_code": refused.orig_code}
+        raise PortNotFound(port_id=port["id"], **about) from refused

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Route the traffic of a VIP to the load balancer's amphorae.
+
+Neutron has nothing by which two calls at once could agree on one security group: names
+are not unique, and the revision number that If-Match compares is read before the change,
+so that both of two PUTs can pass. What it does keep unique is a MAC address on a network.
+Therefore each call makes its group first and then the VRRP ports, already in that group;
+whosever group is on the port of the first amphora has won, and the other call takes that
+group and deletes its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from networker.drivers import naming, rules
+from networker.drivers.flow import Task, task
+from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources import ownership, vrrp_ports
+from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
+from networker.drivers.neutron.resources.ports import Claimed
+from networker.drivers.neutron.resources.security_group_rules import RuleChange
+from networker.drivers.neutron.resources.vip_group import (
+    VipGroup,
+    VipGroups,
+    look_for_groups,
+    refuse_others,
+)
+from networker.drivers.neutron.resources.vrrp_ports import VrrpPorts
+from networker.drivers.vip import allocated
+from networker.models import VIP, Amphora, LoadBalancer
+
+
+def run(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> list[Amphora]:
+    """Route the traffic of a VIP to the load balancer's amphorae."""
+    amphorae = allocated(load_balancer)
+    # A wrong CIDR is refused before anything is asked of the cloud.
+    rules.wanted(load_balancer, vip)
+    return ownership.repeat_if_gone(
+        lambda relied: _Plugging(cloud, load_balancer, vip, amphorae, relied).run()
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plugging:
+    """One call, as tasks.
+
+    :param relied: ids of what it found or made
+    """
+
+    cloud: Cloud
+    load_balancer: LoadBalancer
+    vip: VIP
+    amphorae: Sequence[Amphora]
+    relied: set[str]
+
+    def run(self) -> list[Amphora]:
+        """Run all tasks, and return the amphorae with what is known of their ports."""
+        owner = self.load_balancer.id or ""
+        vip_groups = VipGroups(self.cloud, self.load_balancer, self.relied)
+        found = self.cloud.flows.run("plug_vip: look", self._looks(owner))
+        port = self._port(found["ports"], found["users_port"])
+        vip = translation.vip(self.vip, port, owner)
+        plugged = [one for one in found["ports"] if one["id"] != port["id"]]
+        plugged = [one for one in plugged if one["network_id"] == vip.network_id]
+        if found["groups"] is None:
+            return self._without_groups(vip, port, plugged)
+        vip_group = task(
+            vip_groups.prepare,
+            name="security group",
+            provides="vip_group",
+            revert=vip_groups.revert,
+            vip=vip,
+            port=port,
+            groups=found["groups"],
+            plugged=plugged,
+        )
+        return self._on(vip_group)
+
+    def _looks(self, owner: str) -> list[Task]:
+        return [
+            look_for_groups(self.cloud, owner),
+            task(self._near, name="ports", provides="ports"),
+            task(self._users_port, name="the user's port", provides="users_port"),
+        ]
+
+    def _near(self) -> list[Json]:
+        """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
+        device = naming.vip_device(self.load_balancer.id or "")
+        devices, find = (
+            [device, *vrrp_ports.devices(self.amphorae)],
+            self.cloud.ports.list,
+        )
+        if self.vip.network_id:
+            return find(network_id=self.vip.network_id, device_id=devices)
+        names = [naming.vrrp_port(amphora.id or "") for amphora in self.amphorae]
+        named = find(name=names) if names else []
+        return named + find(device_id=[one for one in devices if one])
+
+    def _users_port(self) -> Json | None:
+        # Ports that the driver made are found by their device, without this request.
+        if self.vip.octavia_owned is not False:
+            return None
+        return self.cloud.ports.get(self.vip.port_id or "")
+
+    def _port(self, ports: Sequence[Json], users_port: Json | None) -> Json:
+        found = {port["id"]: port for port in ports}
+        port_id = self.vip.port_id or ""
+        return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
+
+    def _on(self, vip_group: Task) -> list[Amphora]:
+        fill = task(
+            self._fill, name="rules", provides="rules", revert=self.cloud.rules.revert
+        )
+        attaches = [self._ports.attaching(a, _result_name(a)) for a in self.amphorae]
+        agree, tidy = self._agreement()
+        making, then = [fill, *self._claims(), agree], [tidy]
+        # Nova, which takes longest, need not wait for the rules. But it changes ports, and
+        # so does agreeing on a group where there are groups of the user's.
+        (then if self.vip.sg_ids else making).extend(attaches)
+        done = self.cloud.flows.run("plug_vip", [vip_group], making, then, timely=True)
+        agreed: Agreed = done["agreed"]
+        ports = [done[_result_name(amphora)].port for amphora in self.amphorae]
+        now = [agreed.after.get(port["id"], port) for port in ports]
+        return self._filled(done["vip_group"].vip, now)
+
+    def _without_groups(
+        self, vip: VIP, port: Json, plugged: Sequence[Json]
+    ) -> list[Amphora]:
+        """Plug the VIP on a cloud that has no security groups."""
+        refuse_others(self.cloud, port, self.load_balancer.id or "")
+        about = {"vip": vip, "group_id": None}
+        claims = [
+            self._claim_task(one, self._ports.claim, plugged=plugged, **about)
+            for one in self.amphorae
+        ]
+        changes = [
+            task(
+                self._ports.ensure,
+                name=f"change port of {one.id}",
+                provides=f"now-{one.id}",
+                revert=self.cloud.ports.revert,
+                rebind={"claimed": _result_name(one)},
+                **about,
+            )
+            for one in self.amphorae
+        ]
+        attaches = [self._ports.attaching(a, f"now-{a.id}") for a in self.amphorae]
+        tasks = [*claims, *changes, *attaches]
+        done = self.cloud.flows.run("plug_vip", tasks, timely=True)
+        return self._filled(vip, [done[f"now-{one.id}"].port for one in self.amphorae])
+
+    def _filled(self, vip: VIP, ports: Sequence[Json]) -> list[Amphora]:
+        pairs = zip(self.amphorae, ports, strict=True)
+        return [vrrp_ports.filled(amphora, vip, port) for amphora, port in pairs]
+
+    @property
+    def _ports(self) -> VrrpPorts:
+        return VrrpPorts(self.cloud, self.load_balancer.id or "", self.relied)
+
+    def _fill(self, vip_group: VipGroup) -> RuleChange:
+        wanted = rules.wanted(self.load_balancer, vip_group.vip)
+        filled = vip_group.filled if vip_group.made else None
+        return self.cloud.rules.change(vip_group.group, wanted, added=filled)
+
+    def _claims(self) -> list[Task]:
+        return [self._claim_task(one, self._claim) for one in self.amphorae]
+
+    def _claim_task(
+        self, amphora: Amphora, claim: Callable[..., Claimed], **given: Any
+    ) -> Task:
+        return task(
+            claim,
+            name=f"port of {amphora.id}",
+            provides=_result_name(amphora),
+            revert=self.cloud.ports.disclaim,
+            amphora=amphora,
+            **given,
+        )
+
+    def _claim(self, vip_group: VipGroup, amphora: Amphora) -> Claimed:
+        group_id = str(vip_group.group["id"])
+        return self._ports.claim(vip_group.vip, group_id, amphora, vip_group.plugged)
+
+    def _agreement(self) -> tuple[Task, Task]:
+        """Return the task that agrees on the group, and the one that tidies up after it."""
+        agreement = GroupAgreement(self.cloud, self.load_balancer, self.relied)
+        keys = sorted(map(_result_name, self.amphorae))
+        bound = {key: key for key in keys}
+
+        # The rules are waited for: a group that has none yet must not win.
+        def agree(vip_group: VipGroup, _rules: RuleChange, **claims: Claimed) -> Agreed:
+            return agreement.reach(vip_group, [claims[key] for key in keys])
+
+        def tidy(vip_group: VipGroup, agreed: Agreed, **claims: Claimed) -> None:
+            agreement.tidy(vip_group, agreed, [claims[key] for key in keys])
+
+        agreeing = task(
+            agree,
+            name="agree on a group",
+            provides="agreed",
+            revert=agreement.revert,
+            rebind=bound | {"_rules": "rules"},
+        )
+        return agreeing, task(tidy, name="tidy", rebind=bound)
+
+
+def _result_name(amphora: Amphora) -> str:
+    """Name the result of claiming an amphora's port."""
+    return f"port-{amphora.id}"

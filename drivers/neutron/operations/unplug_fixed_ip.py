@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take from a port its addresses on a subnet."""
+
+from __future__ import annotations
+
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources import addresses
+from networker.drivers.neutron.resources.cloud import Cloud
+
+
+def run(cloud: Cloud, port_id: str, subnet_id: str) -> Json:
+    """Take from a port all the addresses that it has on a subnet, and return the port."""
+    return addresses.exchange(cloud, port_id, [], [subnet_id], lambda *_: None)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Set the security groups of an amphora's VRRP port."""
+
+from __future__ import annotations
+
+from networker import exceptions
+from networker.context import require_time
+from networker.drivers.flow import reverting, task
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources import port_backup, security_groups
+from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.ports import Claimed, difference, is_lent
+from networker.drivers.neutron.resources.vip_group import (
+    look_for_groups,
+)
+from networker.drivers.vip import is_deleted
+from networker.models import VIP, Amphora, LoadBalancer
+
+
+def run(cloud: Cloud, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP) -> None:
+    """Set the VIP's security group and the user's on an amphora's VRRP port."""
+    if is_deleted(amphora):
+        return
+    owner, port_id = load_balancer.id or "", amphora.vrrp_port_id or ""
+    get = task(cloud.ports.get, name="port", provides="port", port_id=port_id)
+    found = cloud.flows.run(
+        "update_aap_port_sg: look", [get, look_for_groups(cloud, owner)]
+    )
+    port, groups = found["port"], found["groups"]
+    if groups is None:
+        return
+    group = security_groups.choose(groups, [port])
+    if group is None:
+        raise exceptions.MissingVIPSecurityGroup(load_balancer_id=load_balancer.id)
+    wanted = {"security_groups": [group["id"], *vip.sg_ids]}
+    if not difference(port, wanted):
+        cloud.ports.rely(port)
+        return
+    with reverting("update_aap_port_sg") as on_failure:
+        claimed = Claimed(port, made=False)
+
+        def change(now: Json) -> Json:
+            needed = difference(now, wanted)
+            if is_lent(now):
+                port_backup.save(cloud, owner, group, now, needed)
+            return needed
+
+        changed = cloud.ports.ensure(claimed, change)
+        on_failure(cloud.ports.revert, changed)
+        require_time()

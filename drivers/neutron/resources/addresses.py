@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses given to a port and taken from it, as several calls at once may do.
+
+Neutron replaces all addresses of a port at once, and compares the revision number that
+If-Match names before the change and not with it: of two changes at the same time both can
+pass, and the second takes away what the first one gave, or gives it twice. All that its
+answer tells is that there was another: its revision number is higher by more than one.
+Therefore a call first marks the port, which does no harm. Only one of several finds that
+nobody else did, and goes on; the others begin anew.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from networker.drivers.neutron.api.errors import Refused, is_in_doubt
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources import ownership
+from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.ports import (
+    Changed,
+    is_alone,
+    is_marked,
+    possibly_changed,
+)
+from networker.exceptions import NetworkException
+from networker.models import same_address
+
+#: How often addresses are changed when others change them at the same time.
+_TRIES = 20
+#: Seconds of the longest pause before another try.
+_PAUSE = 0.5
+
+Addresses = Sequence[Json]
+Change = Callable[[Addresses], Addresses]
+OnFailure = Callable[..., None]
+
+
+def exchange(
+    cloud: Cloud,
+    port_id: str,
+    gained: Addresses,
+    lost: Collection[str],
+    on_failure: OnFailure,
+    seen: Json | None = None,
+) -> Json:
+    """Give a port addresses that it does not have, and take others from it.
+
+    :param gained: subnets, and addresses on them; any if none is named
+    :param lost: ids of subnets of which it keeps no address
+    :param on_failure: is told what takes the change back
+    :param seen: the port as it was just now; it is looked up if None
+    :returns: the port as it is then
+    """
+
+    def change(held: Addresses) -> Addresses:
+        kept = [one for one in held if one["subnet_id"] not in lost]
+        new = [w for w in gained if not any(_fits(one, w) for one in kept)]
+        return [*kept, *new]
+
+    return _changed(cloud, port_id, change, on_failure, seen)
+
+
+def _changed(
+    cloud: Cloud,
+    port_id: str,
+    change: Change,
+    on_failure: OnFailure,
+    seen: Json | None,
+) -> Json:
+    """Return a port once its addresses are what `change` makes of them."""
+    for _ in range(_TRIES):
+        port, seen = seen or cloud.ports.get(port_id), None
+        wanted = change(port["fixed_ips"])
+        if wanted != port["fixed_ips"]:
+            after = _exchange(cloud, port, wanted, on_failure)
+        else:
+            after = _relied(cloud, port, change)
+        if after:
+            return after
+        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
+    text = f"port {port_id} was changed by others all the time"
+    raise Refused(orig_msg=text, orig_code=412)
+
+
+def _relied(cloud: Cloud, port: Json, change: Change) -> Json | None:
+    """Keep another call that gave a port its addresses from taking them back.
+
+    :returns: None if it did so just before
+    """
+    if not (is_marked(port) and ownership.is_recent(port)):
+        return port
+    marked = cloud.ports.mark(port["id"])
+    if marked is None:
+        return None
+    held = marked["fixed_ips"]
+    return marked if change(held) == held else None
+
+
+def _exchange(
+    cloud: Cloud, port: Json, wanted: Addresses, on_failure: OnFailure
+) -> Json | None:
+    """Change the addresses of a port; None if somebody else is changing it, too."""
+    marked: Json | None = port
+    if is_marked(port):
+        marked = _alone(cloud, port, {"description": ownership.new_mark()})
+    if marked is None:
+        return None
+    before, change = {"fixed_ips": port["fixed_ips"]}, {"fixed_ips": wanted}
+    try:
+        after = _alone(cloud, marked, change)
+    except NetworkException as error:
+        if is_in_doubt(error):
+            on_failure(cloud.ports.revert, possibly_changed(marked, change, before))
+        raise
+    if after:
+        on_failure(cloud.ports.revert, Changed(after, False, before))
+    return after
+
+
+def _alone(cloud: Cloud, port: Json, change: Json) -> Json | None:
+    """Change a port; None if somebody else changed it since it was seen."""
+    after = cloud.ports.change(port, change)
+    return after if after and is_alone(port, change, after) else None
+
+
+def _fits(held: Json, wanted: Json) -> bool:
+    address = wanted.get("ip_address")
+    return bool(held["subnet_id"] == wanted["subnet_id"]) and (
+        address is None or same_address(held["ip_address"], address)
+    )

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agree on one security group among concurrent calls.
+
+Calls at once may each have made a group: that of the first amphora's port wins, or, where
+there is no amphora, that of the VIP's port. Neutron compares a port's revision number
+before the change and not with it, so of two that change the VIP's port at the same time
+both can pass; but the second one's answer then has a number that is too high. That call
+knows that it has taken the port from another one, and gives it back. After three at the
+very same time, a group that is not used can be left until the VIP is deallocated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+from networker.drivers import naming, rules
+from networker.drivers.flow import revert_one, reverting
+from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources import (
+    ownership,
+    port_backup,
+    security_groups,
+    vrrp_ports,
+)
+from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.ports import (
+    Changed,
+    Claimed,
+    counted,
+    difference,
+    is_alone,
+    is_lent,
+    is_ours,
+)
+from networker.drivers.neutron.resources.vip_group import VipGroup
+from networker.models import LoadBalancer
+
+#: How often ports are changed when others change them at the same time.
+_TRIES = 10
+
+
+@dataclasses.dataclass
+class Agreed:
+    """What was changed.
+
+    :param group: the group that won, as this call saw or marked it last
+    :param before: by the ids of ports, their changed attributes as they were
+    :param after: the changed ports
+    :param revisions: of ports whose change was not answered, the number that they have if
+        it was made, and by nobody else
+    :param shared: whether another call did a part of it, so that it is not to be undone
+    :param overwrote: whether its last change took the VIP's port from another call
+    :param overtook: whether any of its changes did
+    :param left: ids of the groups that it took the VIP's port from, into which the port was
+        put since it was seen first
+    """
+
+    group: Json
+    before: dict[str, Json] = dataclasses.field(default_factory=dict)
+    after: dict[str, Json] = dataclasses.field(default_factory=dict)
+    revisions: dict[str, int] = dataclasses.field(default_factory=dict)
+    shared: bool = False
+    overwrote: bool = False
+    overtook: bool = False
+    left: set[str] = dataclasses.field(default_factory=set)
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupAgreement:
+    """Puts the ports of a VIP and of its amphorae into one group.
+
+    :param relied: ids of what the call found or made, and the marks that it wrote on groups
+    """
+
+    cloud: Cloud
+    load_balancer: LoadBalancer
+    relied: set[str]
+
+    def reach(self, vip_group: VipGroup, claims: Sequence[Claimed] = ()) -> Agreed:
+        """Change ports, and return what was changed."""
+        ports = [vip_group.port, *(claimed.port for claimed in claims)]
+        group = self._winner(vip_group, ports[1]) if claims else vip_group.group
+        if vip_group.shared or group is not vip_group.group:
+            ports = self._fresh(ports)
+        agreed = Agreed(group)
+        made = {one.port["id"]: one for one in claims if one.made}
+        with reverting("agree") as on_failure:
+            on_failure(self.revert, agreed)
+            for left in reversed(range(_TRIES)):
+                if self._change(vip_group, agreed, ports, made, last=not left):
+                    break
+                now = self._fresh(ports)
+                if claims:
+                    agreed.group = self._winner(vip_group, now[1], marking=True)
+                else:
+                    agreed.group = self._agreed(vip_group, now[0], agreed.overwrote)
+                # After the mark, so that a call that takes its changes back just now has
+                # either done so or sees it.
+                ports = self._fresh(ports)
+        return agreed
+
+    def tidy(
+        self, vip_group: VipGroup, agreed: Agreed, claims: Sequence[Claimed] = ()
+    ) -> None:
+        """Delete groups that have lost, also those of calls that have ended meanwhile."""
+        found = [one.port for one in claims if not one.made]
+        ours = [port for port in found if port["name"].startswith(naming.VRRP)]
+        held = {group_id for port in ours for group_id in port["security_groups"]}
+        held |= agreed.left
+        kept = {vip_group.group["id"], agreed.group["id"], *vip_group.vip.sg_ids}
+        # One that was found: who made it leaves it for this call, and may have ended.
+        lost = {vip_group.group["id"]} - {agreed.group["id"]}
+        # From whose group the port was taken is not known, but that the amphorae's wins.
+        took = bool(claims) and agreed.overtook
+        if held - kept or took:
+            groups = self.cloud.groups.find(self.load_balancer.id or "")
+            ids = {one["id"] for one in groups}
+            lost |= (ids if took else held & ids) - kept
+        for group_id in lost:
+            # Nobody looks for it later, so that one refusal must not be the end.
+            any(self.cloud.groups.delete_unused(group_id) for _ in range(2))
+
+    def _change(
+        self,
+        vip_group: VipGroup,
+        agreed: Agreed,
+        ports: Sequence[Json],
+        made: Mapping[str, Claimed],
+        *,
+        last: bool,
+    ) -> bool:
+        """Change ports, and tell whether nobody else has changed one meanwhile.
+
+        :param made: ports that this call made, and deletes if it fails, by their ids
+        """
+        of_amphora = functools.partial(self._of_amphora, vip_group, agreed.group)
+        alone = True
+        for port in ports:
+            if port["id"] in made:
+                claimed = made[port["id"]]
+                now = self.cloud.ports.ensure(claimed, of_amphora)
+                agreed.after[port["id"]] = now.port
+                continue
+            if port["id"] == vip_group.port["id"]:
+                change = self._of_vip(vip_group, agreed, port, amphorae=len(ports) > 1)
+            else:
+                change = of_amphora(port)
+            if change:
+                if is_lent(port):
+                    owner = self.load_balancer.id or ""
+                    port_backup.save(self.cloud, owner, agreed.group, port, change)
+                _remember(vip_group, agreed, port, change)
+                after = self.cloud.ports.change(port, change, last=last)
+                if not _is_alone(vip_group, agreed, port, change, after):
+                    # At once, since the next port may fail.
+                    alone, agreed.shared = False, True
+            else:
+                # Another call did it, and this one may have seen it before that.
+                agreed.after[port["id"]] = port
+        return alone
+
+    def _of_vip(
+        self, vip_group: VipGroup, agreed: Agreed, port: Json, *, amphorae: bool
+    ) -> Json:
+        """Return what to change of the VIP's port."""
+        group = agreed.group
+        wanted = vrrp_ports.vip_attributes(vip_group.vip, group["id"])[
+            "security_groups"
+        ]
+        change = difference(port, {"security_groups": wanted})
+        if not is_ours(port):
+            return change
+        # A port with the mark of the group goes with the group, which an amphora's port
+        # holds. Any other change could be taken back.
+        with_group = amphorae and ownership.origin(port) == ownership.origin(group)
+        held = with_group or not ownership.is_recent(port)
+        if not change and (held or vip_group.shared or agreed.shared):
+            return {}
+        own = vip_group.made and group["id"] == vip_group.group["id"]
+        new = ownership.new_mark() if change else ownership.another_mark(port)
+        mark = group["description"] if own else new
+        return {"security_groups": wanted, "description": mark}
+
+    def _of_amphora(self, vip_group: VipGroup, group: Json, port: Json) -> Json:
+        needed = difference(port, vrrp_ports.vip_attributes(vip_group.vip, group["id"]))
+        return needed | vrrp_ports.missing_address(port, vip_group.vip)
+
+    def _fresh(self, ports: Sequence[Json]) -> list[Json]:
+        found = self.cloud.ports.list(id=[port["id"] for port in ports])
+        now = {port["id"]: port for port in found}
+        return [now.get(port["id"], port) for port in ports]
+
+    def _winner(
+        self, vip_group: VipGroup, first: Json, *, marking: bool = False
+    ) -> Json:
+        """Return the group on which calls at once agree.
+
+        :param first: the amphora's port that has it
+        :param marking: whether to mark it in any case, and not only another call's
+        """
+        group: Json | None = vip_group.group
+        if vip_group.group["id"] not in first["security_groups"]:
+            groups = self.cloud.groups.find(self.load_balancer.id or "")
+            group = security_groups.choose(groups, [first])
+        used = group is not None and group["id"] in first["security_groups"]
+        if group is None or not (vip_group.made or used):
+            group = vip_group.group
+        if group["id"] == vip_group.group["id"] and not marking:
+            return vip_group.group
+        return self._filled(vip_group, self._marked(vip_group, group))
+
+    def _agreed(self, vip_group: VipGroup, port: Json, overwrote: bool) -> Json:
+        """Return the group on which calls at once agree where there is no amphora.
+
+        :param port: the VIP's, as it is now
+        :param overwrote: whether this call has taken it from the other one
+        """
+        groups = self.cloud.groups.find(self.load_balancer.id or "")
+        others = [group for group in groups if group["id"] != vip_group.group["id"]]
+        if not (overwrote and vip_group.made):
+            others = [g for g in others if g["id"] in translation.groups(port)]
+        if others:
+            return self._filled(vip_group, self._marked(vip_group, others[0]))
+        # Its rules are being changed in another task.
+        return self._marked(vip_group, vip_group.group)
+
+    def _marked(self, vip_group: VipGroup, group: Json) -> Json:
+        mark = ownership.another_mark(group)
+        if vip_group.made and group["id"] == vip_group.group["id"]:
+            # This mark takes the place of another call's.
+            found = self.cloud.groups.find(self.load_balancer.id or "")
+            held = {one["description"] for one in found if one["id"] == group["id"]}
+            vip_group.others.update(held - {group["description"], *self.relied})
+        # First, since the answer can be lost.
+        self.relied.update({group["id"], mark})
+        return self.cloud.groups.mark(group, mark)
+
+    def _filled(self, vip_group: VipGroup, group: Json) -> Json:
+        wanted = rules.wanted(self.load_balancer, vip_group.vip)
+        return self.cloud.rules.change(group, wanted).group
+
+    def revert(self, agreed: Agreed) -> None:
+        """Change ports back unless another call has come to rely on it."""
+        before = {port_id: held for port_id, held in agreed.before.items() if held}
+        if not before or agreed.shared:
+            return
+
+        def put_back() -> None:
+            for port_id, held in before.items():
+                revision = agreed.revisions.get(port_id)
+                changed = Changed(agreed.after[port_id], False, held, revision)
+                name = f"agree port {port_id}"
+                revert_one(name, self.cloud.ports.revert, changed)
+
+        def again() -> None:
+            for port_id, held in before.items():
+                now = agreed.after[port_id]
+                change = {name: now[name] for name in held}
+                revert_one(
+                    f"agree port {port_id}", self.cloud.ports.update, port_id, change
+                )
+
+        self.cloud.groups.take_back(agreed.group, put_back, again)
+
+
+def _remember(
+    vip_group: VipGroup, agreed: Agreed, port: Json, change: Mapping[str, object]
+) -> None:
+    """Keep what a port was and will be.
+
+    It is done before the change, since a request whose answer is lost may have been done.
+    """
+    port_id = port["id"]
+    agreed.after[port_id] = {**port, **change}
+    agreed.revisions[port_id] = port["revision_number"] + counted(change)
+    if port_id == vip_group.port["id"]:
+        agreed.left |= {*translation.groups(port)} - {
+            *translation.groups(vip_group.port)
+        }
+        vip_group.before.append(port)
+    if vip_group.made and port_id == vip_group.port["id"]:
+        # It is taken back together with the group.
+        return
+    changed = difference(port, {k: v for k, v in change.items() if k != "description"})
+    before = {name: port[name] for name in changed}
+    if port_id == vip_group.port["id"] and "security_groups" in before:
+        before["security_groups"] = _kept(agreed.group, port)
+    agreed.before[port_id] = before | agreed.before.get(port_id, {})
+
+
+def _kept(group: Json, port: Json) -> list[str]:
+    """Return the groups that the VIP's port has when its change was taken back.
+
+    A user's port bears no mark. A call that put it into the group, too, and changed nothing
+    any more by that, has left no trace: the one that made the group does so just then.
+    """
+    held = translation.groups(port)
+    stays = not is_ours(port) and ownership.is_recent(group) and group["id"] not in held
+    return [group["id"], *held] if stays else held
+
+
+def _is_alone(
+    vip_group: VipGroup,
+    agreed: Agreed,
+    port: Json,
+    change: Mapping[str, object],
+    after: Json | None,
+) -> bool:
+    """Keep what a port is now, and tell whether nobody else has changed it.
+
+    :param after: the answer; None if somebody else was faster
+    """
+    planned, agreed.after[port["id"]] = agreed.after[port["id"]], after or port
+    del agreed.revisions[port["id"]]
+    if after is None:
+        return False
+    changed = difference(port, {n: planned[n] for n in change})
+    alone = is_alone(port, changed, after)
+    if port["id"] == vip_group.port["id"]:
+        # What puts a port into the group in which it is by now counts less.
+        both = port["revision_number"] + 2 * counted(changed)
+        agreed.overwrote = not alone and after["revision_number"] >= both
+        agreed.overtook |= agreed.overwrote
+    elif not alone:
+        # The mark in the answer is another call's.
+        agreed.before.pop(port["id"], None)
+    return alone

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of a security group: compared, added, removed, and changed back.
+
+Neutron takes some 50 ms for each rule, so that one request for hundreds is answered after
+the time that a caller has, and carried out all the same. What is in doubt is therefore at
+most one batch; and it is asked for once more, also after the deadline: Neutron answers that
+when it is done with the first request, and then the batch is there or is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from oslo_log import log
+
+from networker.context import require_time
+from networker.drivers import rules
+from networker.drivers.flow import may_revert, revert_one, reverting, without_deadline
+from networker.drivers.neutron.api.errors import Refused, is_in_doubt
+from networker.drivers.neutron.api.requests import time_is_up
+from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.resources import ownership
+from networker.drivers.neutron.resources.security_groups import SecurityGroups
+from networker.drivers.rules import Rule
+from networker.exceptions import CloudUnavailable
+
+#: Neutron writes times in whole seconds.
+_MOMENT = datetime.timedelta(seconds=1)
+
+#: A rule's fields. Rules that differ in `inside` are equal, but not the same.
+Fields = tuple[str, str, int, str, bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What has to change in a group.
+
+    :param missing: the rules to add
+    :param surplus: the rules to remove, as Neutron shows them
+    """
+
+    missing: frozenset[Fields]
+    surplus: Sequence[Json]
+
+
+def plan(group: Json, wanted: set[Rule]) -> Plan:
+    """Return what has to change in a group to have the wanted rules."""
+    held, keys = known(group["security_group_rules"]), set(map(_fields, wanted))
+    surplus = [rule for key, rule in held.items() if key not in keys]
+    return Plan(missing=frozenset(keys - held.keys()), surplus=surplus)
+
+
+def is_as_made(group: Json) -> bool:
+    """Tell whether nobody but the call that made a group has changed it.
+
+    Rules that were removed are not seen, but that the group was changed after its rules
+    were made is.
+    """
+    held = [group, *known(group["security_group_rules"]).values()]
+    newest = max(ownership.time_of(one["created_at"]) for one in held)
+    quiet = ownership.time_of(group["updated_at"]) - newest <= _MOMENT
+    return quiet and only_maker(group)
+
+
+def only_maker(group: Json) -> bool:
+    """Tell whether all rules of a group are those of the call that made it.
+
+    They are taken back by deleting the group, and not otherwise.
+    """
+    maker, held = ownership.origin(group), known(group["security_group_rules"]).values()
+    return bool(maker) and all(
+        ownership.origin(rule) == maker or came_with(group, rule) for rule in held
+    )
+
+
+def came_with(group: Json, rule: Json) -> bool:
+    """Tell whether Neutron made a rule together with its group.
+
+    An operator can let every new group have some, of which no call is the maker.
+    """
+    age = ownership.time_of(rule["created_at"]) - ownership.time_of(group["created_at"])
+    return not ownership.origin(rule) and age <= _MOMENT
+
+
+def has_others(group: Json, surplus: Sequence[Json]) -> bool:
+    """Tell whether another call than the maker may have added rules that stay just now."""
+    held = known(group["security_group_rules"]).values()
+    staying = [rule for rule in held if rule not in surplus]
+    maker = ownership.origin(group)
+    return any(
+        ownership.is_recent(rule) and ownership.origin(rule) != maker
+        for rule in staying
+        if not came_with(group, rule)
+    )
+
+
+def may_be_half_filled(group: Json, batch: int) -> bool:
+    """Tell whether another call may be adding more rules than there are in one request.
+
+    :param batch: how many that is
+    """
+    held = known(group["security_group_rules"]).values()
+    recent = Counter(
+        ownership.origin(rule) for rule in held if ownership.is_recent(rule)
+    )
+    del recent[""]
+    return any(times >= batch for times in recent.values())
+
+
+def known(held: Iterable[Json]) -> Mapping[Fields, Json]:
+    """Return the rules that a driver may change, as Neutron shows them, by their fields."""
+    pairs = [(rules.read(rule), rule) for rule in held]
+    return {_fields(key): rule for key, rule in pairs if key is not None}
+
+
+def _fields(rule: Rule) -> Fields:
+    return rule.ethertype, rule.protocol, rule.port, rule.cidr, rule.inside
+
+
+#: How many rules are added by one request.
+BATCH = 50
+#: How often a batch is added that others add at the same time.
+_POSTS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Adding:
+    """Adds rules to one group.
+
+    :param groups: the groups
+    :param group_id: which one
+    :param mark: the description of the rules
+    :param added: is given what was added, or found with that mark
+    """
+
+    groups: SecurityGroups
+    group_id: str
+    mark: str
+    added: set[Fields]
+
+    def add(self, missing: Iterable[Fields], *, shared: bool) -> bool:
+        """Add rules, and tell whether nobody else did.
+
+        :param shared: whether it is known already that another call adds some, too; else
+            all that is left is left for later when it turns out
+        """
+        alone = True
+        for batch in _batches(sorted(missing)):
+            alone = self._add(set(batch)) and alone
+            if not (alone or shared):
+                break
+        return alone
+
+    def _add(self, wanted: set[Fields]) -> bool:
+        alone = True
+        for left in reversed(range(_POSTS)):
+            # What is in doubt must not be more than has been asked for in time.
+            require_time()
+            try:
+                self._post(wanted)
+            except (Refused, CloudUnavailable) as error:
+                exists = getattr(error, "kind", None) == "SecurityGroupRuleExists"
+                if not (exists or is_in_doubt(error)):
+                    raise
+                own, others = self._found(wanted, error)
+                # One rule that exists fails the whole request.
+                if not (own or others) and not (exists and left):
+                    raise
+                alone = alone and not others
+                wanted -= own | others
+            else:
+                self.added.update(wanted)
+                return alone
+            if not wanted:
+                return alone
+        return alone
+
+    def _found(
+        self, wanted: set[Fields], error: Refused | CloudUnavailable
+    ) -> tuple[set[Fields], set[Fields]]:
+        """Return which rules of a batch are there, its own and those of other calls.
+
+        :param error: the answer
+        """
+        late = time_is_up() and may_revert()
+        with without_deadline() if late else contextlib.nullcontext():
+            if isinstance(error, CloudUnavailable):
+                with contextlib.suppress(Refused, CloudUnavailable):
+                    self._post(wanted)
+            held = self.groups.get(self.group_id)["security_group_rules"]
+        found = {k: v for k, v in known(held).items() if k in wanted}
+        own = {k for k, rule in found.items() if rule["description"] == self.mark}
+        self.added.update(own)
+        return own, found.keys() - own
+
+    def _post(self, wanted: Iterable[Fields]) -> None:
+        requests = [
+            {**Rule(*fields).request(self.group_id), "description": self.mark}
+            for fields in sorted(wanted)
+        ]
+        body = {"security_group_rules": requests}
+        self.groups.api.post("/security-group-rules", body)
+
+
+def _batches(missing: Sequence[Fields]) -> Iterator[Sequence[Fields]]:
+    for start in range(0, len(missing), BATCH):
+        yield missing[start : start + BATCH]
+
+
+LOG = log.getLogger(__name__)
+
+#: How often rules are changed when others change them at the same time.
+_CHANGES = 5
+
+#: Does something with each of some rules, given its name for the log.
+ForEach = Callable[[Callable[[Json], object], Sequence[Json]], object]
+
+
+@dataclasses.dataclass
+class RuleChange:
+    """What is being changed in a group, so that it can be undone.
+
+    :param group: as this call saw or marked it last
+    :param wanted: the rules that it should have
+    :param mark: the description of rules that this call adds
+    :param removed: the rules that were to be removed, as Neutron showed them
+    :param confirmed: ids of those that this call has removed for certain
+    :param added: the rules that this call has added for certain
+    :param kept: whether it is not to be undone: another call did a part of it, or the
+        group's end will be the rules'
+    """
+
+    group: Json
+    wanted: set[Rule]
+    mark: str
+    removed: list[Json] = dataclasses.field(default_factory=list)
+    confirmed: set[str] = dataclasses.field(default_factory=set)
+    added: set[Fields] = dataclasses.field(default_factory=set)
+    kept: bool = False
+
+
+@dataclasses.dataclass
+class _Taken:
+    """What was taken back of a change, and what tells that another call relies on it.
+
+    :param removed: rules that were added, and removed again
+    :param restored: rules that were removed, and added again
+    """
+
+    change: RuleChange
+    removed: set[Fields] = dataclasses.field(default_factory=set)
+    restored: set[Fields] = dataclasses.field(default_factory=set)
+
+    def has_others(self, group: Json) -> bool:
+        """Tell whether another call has added or removed rules of a group meanwhile."""
+        held = group["security_group_rules"]
+        there = {rule["id"] for rule in held} | self.change.confirmed
+        if any(rule["id"] not in there for rule in self.change.removed):
+            return True
+        now = known(r for r in held if not _is_marked(r, self.change)).keys()
+        return bool(self.removed & now or self.restored - now)
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupRules:
+    """The rules of the project's security groups.
+
+    :param groups: the groups
+    """
+
+    groups: SecurityGroups
+
+    def change(
+        self,
+        group: Json,
+        wanted: set[Rule],
+        for_each: ForEach | None = None,
+        *,
+        added: set[Fields] | None = None,
+    ) -> RuleChange:
+        """Give a group the rules that are wanted: first add, then remove.
+
+        :param group: with its rules
+        :param for_each: how to remove rules; one after the other if None
+        :param added: of a group that the caller made, and with which its rules go: is given
+            those that were added
+        :returns: what was done, for :meth:`revert`
+        """
+        made = added is not None
+        mark = group["description"] if made else ownership.new_mark()
+        change = RuleChange(group, wanted, mark, kept=made)
+        if added is not None:
+            change.added = added
+        if not made and may_be_half_filled(group, BATCH):
+            change.group = self.groups.mark(group)
+        with reverting("rules") as on_failure:
+            on_failure(self.revert, change)
+            for _ in range(_CHANGES):
+                todo = plan(change.group, wanted)
+                if not (todo.missing or todo.surplus):
+                    return change
+                if self._apply(change, todo, for_each or _one_by_one):
+                    return change
+                change.kept = True
+                change.group = self.groups.mark(change.group)
+        return change
+
+    def change_shared(
+        self, group: Json, wanted: set[Rule], for_each: ForEach | None = None
+    ) -> RuleChange:
+        """Change a group that another call may be changing just now.
+
+        Where nothing has to be added, another copy of this call may be half-way: it adds
+        first. A rule that is removed here before it is there shows it that it is not alone;
+        but what another call added for itself may be taken back.
+        """
+        todo = plan(group, wanted)
+        seen = todo.surplus and not has_others(group, todo.surplus)
+        if ownership.is_recent(group) and not todo.missing and not seen:
+            group = self.groups.mark(group)
+        return self.change(group, wanted, for_each)
+
+    def _apply(self, change: RuleChange, todo: Plan, for_each: ForEach) -> bool:
+        """Do what is planned, and tell whether nobody else did any of it."""
+        gone = []
+
+        def remove(rule: Json) -> None:
+            if not self._remove(change, rule):
+                change.kept = True
+                gone.append(rule)
+
+        alone = not todo.missing or self._add(change, todo.missing)
+        change.removed += todo.surplus
+        if todo.surplus:
+            for_each(remove, todo.surplus)
+        return alone and not gone
+
+    def _add(self, change: RuleChange, missing: Iterable[Fields]) -> bool:
+        """Add rules, and tell whether nobody else did."""
+        adding = Adding(self.groups, change.group["id"], change.mark, change.added)
+        alone = adding.add(missing, shared=change.kept)
+        if not alone:
+            change.kept = True
+        return alone
+
+    def _remove(self, change: RuleChange, rule: Json) -> bool:
+        """Remove a rule, and tell whether this call did for certain."""
+        try:
+            done = self.groups.api.delete(f"/security-group-rules/{rule['id']}")
+        except (Refused, CloudUnavailable) as error:
+            if not is_in_doubt(error):
+                raise
+            if rule["id"] in {one["id"] for one in self._rules(change.group["id"])}:
+                raise
+            # Another call can have done it as well.
+            return False
+        if done:
+            change.confirmed.add(rule["id"])
+        return done
+
+    def revert(self, change: RuleChange) -> None:
+        """Take a change back unless another call has come to rely on it."""
+        taken = _Taken(change)
+
+        def take_back() -> None:
+            held = self._rules(change.group["id"])
+            if taken.has_others({"security_group_rules": held}):
+                LOG.warning("another call has changed rules, too: they stay")
+                return
+            lost = known(change.removed).keys() - known(held).keys()
+            if lost:
+                again = RuleChange(change.group, set(), ownership.new_mark())
+                revert_one("remove rules", self._add, again, lost)
+                taken.restored |= again.added
+            own = [rule for rule in held if _is_marked(rule, change)]
+            for number, rule in enumerate(own):
+                # Of many, the first are long gone when another call looks for the last.
+                if number and not self.groups.is_left_alone(
+                    change.group, taken.has_others
+                ):
+                    return
+                taken.removed |= known([rule]).keys()
+                revert_one("add rules", self._remove, change, rule)
+
+        def redo() -> None:
+            self.change(self.groups.get(change.group["id"]), change.wanted)
+
+        if not change.kept:
+            self.groups.take_back(change.group, take_back, redo, taken.has_others)
+
+    def _rules(self, group_id: str) -> Sequence[Json]:
+        held: Sequence[Json] = self.groups.get(group_id)["security_group_rules"]
+        return held
+
+
+def _one_by_one(function: Callable[[Json], object], held: Sequence[Json]) -> None:
+    for rule in held:
+        function(rule)
+
+
+def _is_marked(rule: Json, change: RuleChange) -> bool:
+    return bool(rule.get("description") == change.mark)
