@@ -15,9 +15,9 @@ from typing import Any
 
 from networker.drivers import naming
 from networker.drivers.rules import Rule
-from networker.drivers.sandbox import groups, ports, records
-from networker.drivers.sandbox.database import Database
 from networker.drivers.sandbox.populate import PREFIX
+from networker.drivers.sandbox.records import inventory, ports, security_groups
+from networker.drivers.sandbox.records.database import Database
 from networker.drivers.sandbox.topology import project_id
 from networker.models import FixedIP, Network, Port, Subnet
 
@@ -34,17 +34,17 @@ class Backdoor:
     def networks(self) -> list[Network]:
         """Return all networks."""
         with self._database.read() as tx:
-            return records.networks(tx)
+            return inventory.networks(tx)
 
     def subnets(self) -> list[Subnet]:
         """Return all subnets."""
         with self._database.read() as tx:
-            return records.subnets(tx)
+            return inventory.subnets(tx)
 
     def servers(self) -> dict[str, str]:
         """Return the ids of all servers by name."""
         with self._database.read() as tx:
-            return {server.name: server.id for server in records.servers(tx)}
+            return {server.name: server.id for server in inventory.servers(tx)}
 
     def ports(self, **filters: object) -> list[Port]:
         """Return all ports, or those whose fields equal `filters`, oldest first.
@@ -59,21 +59,21 @@ class Backdoor:
             if all(getattr(port, field) == value for field, value in filters.items())
         ]
 
-    def security_groups(self) -> dict[str, groups.SecurityGroup]:
+    def security_groups(self) -> dict[str, security_groups.SecurityGroup]:
         """Return all security groups by name.
 
         Of several with one name, the driver's own is there rather than others', and the
         oldest; :meth:`tables` has them all.
         """
         with self._database.read() as tx:
-            found = groups.everything(tx)
-        found.sort(key=lambda group: group.project_id != groups.SERVICE)
+            found = security_groups.everything(tx)
+        found.sort(key=lambda group: group.project_id != security_groups.SERVICE)
         return {group.name: group for group in reversed(found)}
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the whole state as rows of plain values, by kind."""
         with self._database.read() as tx:
-            names = {group.id: group.name for group in groups.everything(tx)}
+            names = {group.id: group.name for group in security_groups.everything(tx)}
             return {
                 "networks": list(map(dict, tx.execute("SELECT * FROM networks"))),
                 "subnets": list(map(dict, tx.execute("SELECT * FROM subnets"))),
@@ -86,7 +86,12 @@ class Backdoor:
                     for row in tx.execute("SELECT * FROM ports").fetchall()
                 ],
                 "security_groups": [
-                    {**row, "rules": [_text(r) for r in groups.rules_of(tx, row["id"])]}
+                    {
+                        **row,
+                        "rules": [
+                            _text(r) for r in security_groups.rules_of(tx, row["id"])
+                        ],
+                    }
                     for row in tx.execute("SELECT * FROM security_groups").fetchall()
                 ],
             }
@@ -119,7 +124,7 @@ class Backdoor:
             "fixed_ips": wanted,
         }
         with self._database.write() as tx:
-            records.network(tx, network_id)
+            inventory.network(tx, network_id)
             return ports.add(tx, Port(network_id=network_id, **{**usual, **fields}))
 
     def create_network(self, name: str, project: str = "demo") -> Network:
@@ -135,7 +140,7 @@ class Backdoor:
                 "port_security_enabled, mtu) VALUES (?, ?, ?, 0, 0, 1, 1450)",
                 row,
             )
-            return records.network(tx, network_id)
+            return inventory.network(tx, network_id)
 
     def create_subnet(
         self, network_id: str, cidr: str, gateway_ip: str | None = None
@@ -146,11 +151,11 @@ class Backdoor:
         """
         subnet_id = str(uuid.uuid4())
         with self._database.write() as tx:
-            of = records.network(tx, network_id)
+            of = inventory.network(tx, network_id)
             version = ipaddress.ip_network(cidr).version
             row = (subnet_id, network_id, "", of.project_id, cidr, version, gateway_ip)
             tx.execute("INSERT INTO subnets VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            return records.subnet(tx, subnet_id)
+            return inventory.subnet(tx, subnet_id)
 
     def delete_subnet(self, subnet_id: str) -> None:
         """Remove a subnet, whose addresses all ports lose."""
@@ -177,7 +182,7 @@ class Backdoor:
         """
         with self._database.write() as tx:
             port = ports.get(tx, port_id)
-            return ports.attach(tx, port, records.server(tx, compute_id))
+            return ports.attach(tx, port, inventory.server(tx, compute_id))
 
     def detach(self, port_id: str) -> None:
         """Take a port from its server."""
@@ -206,14 +211,14 @@ class Backdoor:
         :param rules: what it lets in
         """
         with self._database.write() as tx:
-            group_id = groups.add(tx, name, project_id(project))
-            groups.reconcile(tx, group_id, set(rules))
+            group_id = security_groups.add(tx, name, project_id(project))
+            security_groups.reconcile(tx, group_id, set(rules))
             return group_id
 
     def delete_security_group(self, group_id: str) -> None:
         """Delete a security group, which is taken from all ports."""
         with self._database.write() as tx:
-            groups.delete(tx, group_id)
+            security_groups.delete(tx, group_id)
 
 
 def _with_lists(row: sqlite3.Row, port: Port, names: dict[str, str]) -> dict[str, Any]:

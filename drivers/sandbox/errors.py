@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a sandbox itself, as opposed to a request."""
+"""What can be wrong with a sandbox itself, and with a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Iterator
 
 from networker.drivers.base import Misconfigured
-from networker.exceptions import CloudFailure, NetworkException, NotFound
+from networker.drivers.operation import About, Refusal
+from networker.exceptions import NetworkException, NotFound
 
 
 class SandboxError(Misconfigured):
@@ -18,8 +19,8 @@ class TopologyError(SandboxError, ValueError):
     """The topology file is malformed; the message says where, and what is wrong."""
 
 
-class Refused(ValueError):
-    """What a cloud would refuse; each operation has its own class for it.
+class Rejected(Refusal, ValueError):
+    """What a cloud would refuse.
 
     :param text: what the cloud would say
     :param code: the HTTP status with which it would say so; None where no cloud would, and
@@ -30,6 +31,14 @@ class Refused(ValueError):
         super().__init__(text)
         self.code = code
 
+    def as_error(
+        self, failure: type[NetworkException], about: About
+    ) -> NetworkException:
+        """Return the interface's error."""
+        known = {k: v for k, v in about.items() if k in failure.names()}
+        text = str(self)
+        return failure(text, orig_msg=text, orig_code=self.code, **known)
+
 
 def missing(kind: type[NotFound], **ids: str | None) -> NotFound:
     """Return what a cloud says of something that does not exist.
@@ -38,23 +47,6 @@ def missing(kind: type[NotFound], **ids: str | None) -> NotFound:
     """
     text = str(kind(**ids))
     return kind(text, **ids, orig_msg=text, orig_code=404)
-
-
-@contextlib.contextmanager
-def refused_as(failure: type[NetworkException], **about: str | None) -> Iterator[None]:
-    """Turn a refusal inside the block into the exception that the interface promises.
-
-    :param about: attributes of the exception, as far as its class has them
-    """
-    try:
-        yield
-    except Refused as error:
-        text = str(error)
-        known = {k: v for k, v in about.items() if k in failure.names()}
-        raise failure(text, orig_msg=text, orig_code=error.code, **known) from error
-    except CloudFailure as error:
-        known = {k: v for k, v in about.items() if k in error.names()}
-        raise type(error)(str(error), **{**known, **error.attributes()}) from error
 
 
 @contextlib.contextmanager

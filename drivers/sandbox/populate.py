@@ -9,8 +9,8 @@ from pathlib import Path
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.drivers.sandbox import ports, records
-from networker.drivers.sandbox.errors import Refused, TopologyError
+from networker.drivers.sandbox.errors import Rejected, TopologyError
+from networker.drivers.sandbox.records import inventory, ports
 from networker.drivers.sandbox.topology import (
     NetworkEntry,
     QosPolicyEntry,
@@ -42,7 +42,7 @@ def populate(tx: sqlite3.Connection, path: Path) -> None:
     for index, server in enumerate(topology.servers):
         try:
             _add_server(tx, server)
-        except (Refused, exceptions.NoMoreAddresses) as error:
+        except (Rejected, exceptions.NoMoreAddresses) as error:
             raise TopologyError(f"{path}: {error} - at `$.servers[{index}]`") from error
 
 
@@ -91,7 +91,7 @@ def _add_policy(tx: sqlite3.Connection, policy: QosPolicyEntry) -> None:
 
 
 def _add_server(tx: sqlite3.Connection, entry: ServerEntry) -> None:
-    server = records.Server(
+    server = inventory.ServerRecord(
         identify("server", entry.name), entry.name, project_id(entry.project)
     )
     row = (server.id, server.name, server.project_id)

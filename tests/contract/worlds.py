@@ -12,8 +12,8 @@ import openstack
 
 from networker.drivers import naming, rules
 from networker.drivers.rules import Rule
-from networker.drivers.sandbox import groups, ports
 from networker.drivers.sandbox.driver import SandboxDriver
+from networker.drivers.sandbox.records import ports, security_groups
 from networker.drivers.sandbox.topology import project_id
 from networker.models import FixedIP, Port, Subnet, UserContext
 from tests.contract.world import MARK, Server, World
@@ -66,17 +66,19 @@ class SandboxWorld(World):
     def all_rules(self, group_name: str) -> list[str]:
         (group_id,) = self.group_ids(group_name)
         with self._door._database.read() as tx:
-            return sorted(map(_text, groups.rules_of(tx, group_id)))
+            return sorted(map(_text, security_groups.rules_of(tx, group_id)))
 
     def add_rule(self, group_name: str, **rule: Any) -> None:
         (group_id,) = self.group_ids(group_name)
         with self._door._database.write() as tx:
-            groups.add_rule(tx, group_id, rule)
+            security_groups.add_rule(tx, group_id, rule)
 
     def remove_rule(self, group_name: str, rule: Rule) -> None:
         (group_id,) = self.group_ids(group_name)
         with self._door._database.write() as tx:
-            groups.reconcile(tx, group_id, (self.rules(group_name) or set()) - {rule})
+            security_groups.reconcile(
+                tx, group_id, (self.rules(group_name) or set()) - {rule}
+            )
 
     def group_ids(self, group_name: str) -> list[str]:
         return [

@@ -162,7 +162,7 @@ def test_a_wrong_type_is_named_with_its_path(serve):
 def test_errors_arrive_with_everything(serve):
     """Class, text and attributes of a driver's error are the caller's."""
     raised = exceptions.VIPInUse(
-        ip_address="192.0.2.1", orig_msg="taken", orig_code=409
+        load_balancer_id="x", ip_address="192.0.2.1", orig_msg="taken", orig_code=409
     )
 
     def fail(**_):

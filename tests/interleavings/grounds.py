@@ -18,8 +18,8 @@ from networker.context import Context
 from networker.drivers import NetworkDriver
 from networker.drivers.neutron.driver import NeutronDriver
 from networker.drivers.neutron.resources import cloud as driver_cloud
-from networker.drivers.sandbox.database import Database
 from networker.drivers.sandbox.driver import SandboxDriver
+from networker.drivers.sandbox.records.database import Database
 from networker.models import VIP, LoadBalancer
 from tests.contract.worlds import SandboxWorld
 from tests.fakecloud.state import SERVICE, State
@@ -162,7 +162,7 @@ class _Sandbox(SandboxDriver):
     """A sandbox driver on a database that is made already."""
 
     def __init__(self, database: Database) -> None:
-        super(SandboxDriver, self).__init__(database, 0.0)
+        self._database, self._latency = database, 0.0
 
 
 class SandboxGround:

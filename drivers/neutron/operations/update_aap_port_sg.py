@@ -10,9 +10,7 @@ from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import port_backup, security_groups
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import Claimed, difference, is_lent
-from networker.drivers.neutron.resources.vip_group import (
-    look_for_groups,
-)
+from networker.drivers.neutron.resources.vip_group import look_for_groups
 from networker.drivers.vip import is_deleted
 from networker.models import VIP, Amphora, LoadBalancer
 

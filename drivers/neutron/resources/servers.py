@@ -14,10 +14,7 @@ from networker.drivers.neutron.api.requests import Api, seconds_left
 from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.ports import Claimed, Ports
-from networker.exceptions import (
-    AmphoraNotFound,
-    CloudUnavailable,
-)
+from networker.exceptions import AmphoraNotFound, CloudUnavailable
 
 #: Seconds for which ports that are detached wait for others, so as to be deleted together.
 _TOGETHER = 2.0

@@ -12,10 +12,10 @@ import msgspec
 
 from networker import exceptions
 from networker.drivers import naming
-from networker.drivers.sandbox import addresses, records
-from networker.drivers.sandbox.errors import Refused, missing
-from networker.drivers.sandbox.records import Server
-from networker.models import Port
+from networker.drivers.sandbox.errors import Rejected, missing
+from networker.drivers.sandbox.records import addresses, inventory
+from networker.drivers.sandbox.records.inventory import ServerRecord
+from networker.models import FixedIP, Port
 
 #: ``device_owner`` of a port that a server has.
 ATTACHED = "compute:nova"
@@ -117,7 +117,7 @@ def add(tx: sqlite3.Connection, port: Port) -> Port:
     :param port: what it shall be; its fixed IPs name subnets, addresses, both or neither
     :returns: what it is
     :raises SubnetNotFound: a subnet does not exist
-    :raises Refused: an address, subnet, security group, QoS policy, MAC address or VNIC
+    :raises Rejected: an address, subnet, security group, QoS policy, MAC address or VNIC
         type does not fit
     :raises AddressInUse: another port holds a wanted address
     :raises NoMoreAddresses: a subnet has none left
@@ -136,7 +136,7 @@ def add(tx: sqlite3.Connection, port: Port) -> Port:
 
 def _insert(tx: sqlite3.Connection, port_id: str, port: Port) -> None:
     if port.vnic_type not in _VNIC_TYPES:
-        raise Refused(f"vnic_type {port.vnic_type} is not in valid_values.")
+        raise Rejected(f"vnic_type {port.vnic_type} is not in valid_values.")
     row = (
         port_id,
         port.network_id,
@@ -157,7 +157,7 @@ def _insert(tx: sqlite3.Connection, port_id: str, port: Port) -> None:
             row,
         )
     except sqlite3.IntegrityError as error:
-        raise Refused(f"port {port_id}: {error}", 409) from error
+        raise Rejected(f"port {port_id}: {error}", 409) from error
 
 
 def rename(tx: sqlite3.Connection, port_id: str | None, name: str) -> None:
@@ -166,15 +166,15 @@ def rename(tx: sqlite3.Connection, port_id: str | None, name: str) -> None:
 
 
 def set_groups(tx: sqlite3.Connection, port_id: str, group_ids: Iterable[str]) -> None:
-    """Replace a port's security groups.
+    """Replace a port's security security_groups.
 
-    :raises Refused: one does not exist
+    :raises Rejected: one does not exist
     """
     tx.execute("DELETE FROM port_security_groups WHERE port_id = ?", (port_id,))
     for group_id in dict.fromkeys(group_ids):
         known = "SELECT 1 FROM security_groups WHERE id = ?"
         if not tx.execute(known, (group_id,)).fetchone():
-            raise Refused(f"security group {group_id} does not exist", 404)
+            raise Rejected(f"security group {group_id} does not exist", 404)
         row = (port_id, group_id)
         tx.execute("INSERT INTO port_security_groups VALUES (?, ?)", row)
 
@@ -182,7 +182,7 @@ def set_groups(tx: sqlite3.Connection, port_id: str, group_ids: Iterable[str]) -
 def set_allowed(tx: sqlite3.Connection, port_id: str, allowed: Iterable[str]) -> None:
     """Replace the addresses that a port may send from besides its own.
 
-    :raises Refused: one is no address
+    :raises Rejected: one is no address
     """
     tx.execute("DELETE FROM allowed_addresses WHERE port_id = ?", (port_id,))
     for address in dict.fromkeys(map(addresses.canonical, allowed)):
@@ -193,12 +193,12 @@ def set_allowed(tx: sqlite3.Connection, port_id: str, allowed: Iterable[str]) ->
 def set_policy(tx: sqlite3.Connection, port_id: str, policy_id: str | None) -> None:
     """Set a port's QoS policy, or take it away.
 
-    :raises Refused: it does not exist
+    :raises Rejected: it does not exist
     """
     try:
-        policy = records.qos_policy(tx, policy_id).id if policy_id else None
+        policy = inventory.qos_policy(tx, policy_id).id if policy_id else None
     except exceptions.QosPolicyNotFound as error:
-        raise Refused(str(error), 404) from error
+        raise Rejected(str(error), 404) from error
     tx.execute("UPDATE ports SET qos_policy_id = ? WHERE id = ?", (policy, port_id))
 
 
@@ -212,13 +212,33 @@ def set_admin_state(tx: sqlite3.Connection, port_id: str, up: bool) -> None:
     )
 
 
-def attach(tx: sqlite3.Connection, port: Port, server: Server) -> Port:
+def add_address(
+    tx: sqlite3.Connection, port_id: str, subnet_id: str, ip_address: str | None
+) -> Port:
+    """Give a port an address on a subnet, unless it has it, or any if none is named."""
+    port = get(tx, port_id)
+    address = addresses.canonical(ip_address) if ip_address else None
+    held = [f.ip_address for f in port.fixed_ips if f.subnet_id == subnet_id]
+    if address not in held if address else not held:
+        wanted = FixedIP(subnet_id=subnet_id, ip_address=address)
+        addresses.take(tx, port_id, port.network_id or "", wanted)
+    return get(tx, port_id)
+
+
+def remove_addresses(tx: sqlite3.Connection, port_id: str, subnet_id: str) -> Port:
+    """Take from a port all the addresses that it has on a subnet."""
+    get(tx, port_id)
+    addresses.release(tx, port_id, subnet_id)
+    return get(tx, port_id)
+
+
+def attach(tx: sqlite3.Connection, port: Port, server: ServerRecord) -> Port:
     """Give a port to a server, as the compute service does; repeating it is harmless.
 
-    :raises Refused: another device has it
+    :raises Rejected: another device has it
     """
     if port.device_id not in ("", server.id):
-        raise Refused(f"port {port.id} is in use by {port.device_id}", 409)
+        raise Rejected(f"port {port.id} is in use by {port.device_id}", 409)
     tx.execute(
         "UPDATE ports SET device_id = ?, device_owner = ?, dns_name = ?, "
         "status = CASE WHEN admin_state_up THEN 'ACTIVE' ELSE 'DOWN' END WHERE id = ?",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What amphorae have to know of their networks."""
+"""Return what amphorae have to know of their networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 import msgspec
 
 from networker import exceptions
-from networker.drivers.sandbox import ports, records
+from networker.drivers.sandbox.records import inventory, ports
 from networker.drivers.vip import is_deleted
 from networker.models import (
     VIP,
@@ -22,10 +22,10 @@ from networker.models import (
 )
 
 
-def of(
+def run(
     tx: sqlite3.Connection, load_balancer: LoadBalancer, only: Amphora | None
 ) -> dict[str, AmphoraNetworkConfig]:
-    """Do what :meth:`NetworkDriver.get_network_configs` says."""
+    """Return what amphorae have to know of their networks."""
     vip = load_balancer.vip or VIP()
     if only is not None:
         return {only.id or "": _config(tx, vip, only)}
@@ -49,7 +49,7 @@ def _config(tx: sqlite3.Connection, vip: VIP, amphora: Amphora) -> AmphoraNetwor
         amphora=amphora,
         vip_subnet=vip_subnet,
         vip_port=vip_port,
-        vrrp_subnet=records.subnet(tx, vrrp_subnet_id) if vrrp_subnet_id else None,
+        vrrp_subnet=inventory.subnet(tx, vrrp_subnet_id) if vrrp_subnet_id else None,
         vrrp_port=vrrp_port,
         ha_subnet=vip_subnet,
         ha_port=ha_port,
@@ -64,7 +64,7 @@ def _config(tx: sqlite3.Connection, vip: VIP, amphora: Amphora) -> AmphoraNetwor
 
 def _port(tx: sqlite3.Connection, port_id: str | None) -> Port:
     port = ports.get(tx, port_id or "")
-    network = records.network(tx, port.network_id or "")
+    network = inventory.network(tx, port.network_id or "")
     return msgspec.structs.replace(port, network=network)
 
 
@@ -72,4 +72,4 @@ def _subnet(
     tx: sqlite3.Connection, place: VIP | AdditionalVIP, port: Port
 ) -> Subnet | None:
     subnet_id = place.subnet_id or port.get_subnet_id(place.ip_address or "")
-    return records.subnet(tx, subnet_id) if subnet_id else None
+    return inventory.subnet(tx, subnet_id) if subnet_id else None

@@ -8,7 +8,7 @@ import sqlite3
 import msgspec
 
 from networker.drivers import naming
-from networker.drivers.sandbox import addresses, groups, ports
+from networker.drivers.sandbox.records import addresses, ports, security_groups
 from networker.models import Port
 
 
@@ -25,7 +25,7 @@ class Before(msgspec.Struct):
     subnets: list[str]
 
 
-def lend(tx: sqlite3.Connection, port: Port) -> None:
+def save(tx: sqlite3.Connection, port: Port) -> None:
     """Keep what a port is, unless it was made for a VIP or is lent already."""
     made = (port.name or "").startswith(naming.VRRP)
     if made or port.device_owner == naming.OWNER:
@@ -39,7 +39,7 @@ def lend(tx: sqlite3.Connection, port: Port) -> None:
     tx.execute("INSERT OR IGNORE INTO lent_ports VALUES (?, ?)", row)
 
 
-def give_back(tx: sqlite3.Connection, port: Port, group_id: str | None) -> None:
+def restore(tx: sqlite3.Connection, port: Port, group_id: str | None) -> None:
     """Make a port what it was, or take it out of a load balancer's group at least."""
     port_id = port.id or ""
     row = tx.execute(
@@ -50,7 +50,7 @@ def give_back(tx: sqlite3.Connection, port: Port, group_id: str | None) -> None:
         ports.set_groups(tx, port_id, kept)
         return
     before = msgspec.json.decode(row[0], type=Before)
-    there = [one for one in before.groups if groups.shown(tx, one)]
+    there = [one for one in before.groups if security_groups.shown(tx, one)]
     ports.set_groups(tx, port_id, there)
     ports.set_allowed(tx, port_id, before.allowed)
     for fixed_ip in port.fixed_ips:

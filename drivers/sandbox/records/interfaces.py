@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers plugged into networks, and made ready for failover."""
+"""Servers' interfaces on networks: made, found again, changed, removed."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.delta import AddressChange, NewInterface, OldInterface
-from networker.drivers.sandbox import addresses, groups, ports, records, single
-from networker.drivers.sandbox.errors import Refused
-from networker.models import Amphora, FixedIP, Interface, Port
+from networker.drivers.sandbox.errors import Rejected
+from networker.drivers.sandbox.records import (
+    addresses,
+    inventory,
+    ports,
+    security_groups,
+)
+from networker.models import FixedIP, Interface, Port
 
 
 def plug(tx: sqlite3.Connection, nic: NewInterface) -> Interface:
-    """Do what :meth:`NetworkDriver.plug_network` says."""
+    """Connect a server to a network, by the port that is there for it or a new one."""
     compute_id, network_id = nic.compute_id, nic.network_id
-    records.network(tx, network_id)
-    server = records.server(tx, compute_id)
+    inventory.network(tx, network_id)
+    server = inventory.server(tx, compute_id)
     address = addresses.canonical(nic.address) if nic.address else ""
     name = naming.member_port(compute_id)
     purpose = ("member", compute_id, network_id, address)
@@ -28,15 +32,15 @@ def plug(tx: sqlite3.Connection, nic: NewInterface) -> Interface:
             name=name,
             network_id=network_id,
             mac_address=mac,
-            project_id=groups.SERVICE,
+            project_id=security_groups.SERVICE,
             fixed_ips=[*nic.fixed_ips] or [FixedIP()],
             vnic_type=nic.vnic_type,
         )
         port = ports.add(tx, port)
     for subnet_id in filter(None, (wanted.subnet_id for wanted in nic.fixed_ips)):
         # It was made for a call that wanted other subnets.
-        port = single.add_address(tx, port.id or "", subnet_id, None)
-    return _interface(ports.attach(tx, port, server))
+        port = ports.add_address(tx, port.id or "", subnet_id, None)
+    return shown(ports.attach(tx, port, server))
 
 
 def _given(
@@ -59,24 +63,16 @@ def readdress(tx: sqlite3.Connection, change: AddressChange) -> Interface:
     """Give a port of a server addresses, and take others from it."""
     ports.get(tx, change.port_id)
     for subnet_id in change.lost:
-        single.remove_addresses(tx, change.port_id, subnet_id)
+        ports.remove_addresses(tx, change.port_id, subnet_id)
     for subnet_id in change.gained:
-        single.add_address(tx, change.port_id, subnet_id, None)
-    interface = _interface(ports.get(tx, change.port_id))
+        ports.add_address(tx, change.port_id, subnet_id, None)
+    interface = shown(ports.get(tx, change.port_id))
     interface.compute_id = change.compute_id
     return interface
 
 
-def plug_port(tx: sqlite3.Connection, amphora: Amphora, port: Port) -> Interface:
-    """Do what :meth:`NetworkDriver.plug_port` says."""
-    server = records.server(tx, amphora.compute_id)
-    interface = _interface(ports.attach(tx, ports.get(tx, port.id or ""), server))
-    interface.amphora_id = amphora.id
-    return interface
-
-
 def unplug(tx: sqlite3.Connection, gone: OldInterface) -> None:
-    """Do what :meth:`NetworkDriver.unplug_network` says."""
+    """Disconnect a server, or make sure that server and network exist."""
     compute_id, network_id = gone.compute_id, gone.network_id
     found = ports.select(tx, device_id=compute_id, network_id=network_id)
     for owner in filter(None, (compute_id, gone.amphora_id)):
@@ -99,16 +95,18 @@ def unplug(tx: sqlite3.Connection, gone: OldInterface) -> None:
         return
     others = [port for port in found if _is_others(gone, port)]
     if others:
-        raise Refused(
+        raise Rejected(
             f"port {others[0].id} was not plugged through this interface", None
         )
-    records.network(tx, network_id)
-    records.server(tx, compute_id)
+    inventory.network(tx, network_id)
+    inventory.server(tx, compute_id)
 
 
 def _carries(tx: sqlite3.Connection, port: Port) -> bool:
     """Tell whether an amphora has its VIP on a port."""
-    names = [groups.name_of(tx, group_id) for group_id in port.security_group_ids]
+    names = [
+        security_groups.name_of(tx, group_id) for group_id in port.security_group_ids
+    ]
     in_group = any(name.startswith(naming.DEVICE) for name in names)
     return bool(port.allowed_addresses) and in_group
 
@@ -120,15 +118,8 @@ def _is_others(gone: OldInterface, port: Port) -> bool:
     return not vrrp or (gone.is_named and not was_members)
 
 
-def plugged(tx: sqlite3.Connection, compute_id: str) -> list[Interface]:
-    """Do what :meth:`NetworkDriver.get_plugged_networks` says."""
-    found = ports.select(tx, device_id=compute_id)
-    if not found:
-        records.server(tx, compute_id)
-    return [_interface(port) for port in found]
-
-
-def _interface(port: Port) -> Interface:
+def shown(port: Port) -> Interface:
+    """Return a port as the interface of a server that it is."""
     return Interface(
         id=port.id,
         compute_id=port.device_id,
@@ -138,14 +129,3 @@ def _interface(port: Port) -> Interface:
         fixed_ips=port.fixed_ips,
         vnic_type=port.vnic_type,
     )
-
-
-def release(tx: sqlite3.Connection, amphora: Amphora) -> None:
-    """Do what :meth:`NetworkDriver.failover_preparation` says."""
-    found = ports.select(tx, device_id=amphora.compute_id)
-    if not found:
-        raise exceptions.PortNotFound(f"server {amphora.compute_id} has no port")
-    management = addresses.canonical(amphora.lb_network_ip or "")
-    for port in found:
-        if management not in [fixed_ip.ip_address for fixed_ip in port.fixed_ips]:
-            ports.release(tx, port.id)

@@ -16,7 +16,7 @@ for _kind in (Network, Port, QosPolicy, Subnet):
     known(_kind)
 
 
-class Server(msgspec.Struct):
+class ServerRecord(msgspec.Struct):
     """A server of the pretended compute service."""
 
     id: str
@@ -66,13 +66,13 @@ def subnet(tx: sqlite3.Connection, subnet_id: str) -> Subnet:
     return msgspec.convert(dict(row), Subnet)
 
 
-def servers(tx: sqlite3.Connection) -> list[Server]:
+def servers(tx: sqlite3.Connection) -> list[ServerRecord]:
     """Return all servers, in the order of the topology."""
     rows = tx.execute("SELECT * FROM servers ORDER BY rowid")
-    return [Server(**row) for row in rows]
+    return [ServerRecord(**row) for row in rows]
 
 
-def server(tx: sqlite3.Connection, compute_id: str | None) -> Server:
+def server(tx: sqlite3.Connection, compute_id: str | None) -> ServerRecord:
     """Return a server.
 
     :raises AmphoraNotFound: it does not exist
@@ -80,7 +80,7 @@ def server(tx: sqlite3.Connection, compute_id: str | None) -> Server:
     row = tx.execute("SELECT * FROM servers WHERE id = ?", (compute_id,)).fetchone()
     if row is None:
         raise missing(exceptions.AmphoraNotFound, compute_id=compute_id)
-    return Server(**row)
+    return ServerRecord(**row)
 
 
 def qos_policy(tx: sqlite3.Connection, policy_id: str) -> QosPolicy:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from networker import exceptions
-from networker.drivers.sandbox import schema
 from networker.drivers.sandbox.errors import SandboxError
+from networker.drivers.sandbox.records import schema
 
 #: Seconds to wait for other writers.
 PATIENCE = 30.0

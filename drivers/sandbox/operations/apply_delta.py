@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plugging of several servers changed at once."""
+"""Change the plugging of several servers at once."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from networker import exceptions
 from networker.drivers import delta as reading
-from networker.drivers.sandbox import interfaces
-from networker.drivers.sandbox.errors import refused_as
+from networker.drivers.base import NetworkDriver
+from networker.drivers.operation import failing_as
+from networker.drivers.sandbox.records import interfaces
 from networker.models import Delta, Interface
 
 
@@ -23,14 +23,14 @@ def waves(deltas: Sequence[Delta]) -> int:
     return (2 if comes else goes) + 2 * goes
 
 
-def apply(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
-    """Do what :meth:`NetworkDriver.apply_delta` says."""
+def run(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
+    """Change the plugging of one or several servers, all at the same time."""
     reading.check(deltas)
     made = [one for delta in deltas for one in _added(tx, delta)]
     for delta in deltas:
         for gone in reading.old_interfaces(delta):
             about = {"compute_id": gone.compute_id, "network_id": gone.network_id}
-            with refused_as(exceptions.UnplugNetworkException, **about):
+            with failing_as(NetworkDriver.unplug_network, **about):
                 interfaces.unplug(tx, gone)
     return made
 
@@ -40,12 +40,12 @@ def _added(tx: sqlite3.Connection, delta: Delta) -> Iterator[Interface]:
         about: dict[str, str | None] = {"compute_id": nic.compute_id}
         about["network_id"] = nic.network_id
         about["ip_address"] = nic.address or None
-        with refused_as(exceptions.PlugNetworkException, **about):
+        with failing_as(NetworkDriver.plug_network, **about):
             interface = interfaces.plug(tx, nic)
         interface.amphora_id = delta.amphora_id
         yield interface
     for change in reading.address_changes(delta):
-        with refused_as(exceptions.NetworkException):
+        with failing_as(NetworkDriver.plug_fixed_ip):
             interface = interfaces.readdress(tx, change)
         interface.amphora_id = delta.amphora_id
         yield interface

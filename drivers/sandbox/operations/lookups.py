@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions that change nothing."""
+"""Look up networks, subnets, ports, security groups and QoS policies."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from networker import exceptions
-from networker.drivers.sandbox import addresses, groups, ports, records
 from networker.drivers.sandbox.errors import missing
-from networker.drivers.sandbox.visibility import sees
+from networker.drivers.sandbox.records import (
+    addresses,
+    inventory,
+    ports,
+    security_groups,
+)
+from networker.drivers.sandbox.records.visibility import sees
 from networker.models import (
     Network,
     NetworkIPAvailability,
@@ -28,23 +33,23 @@ Kind = TypeVar("Kind", Network, Subnet, Port)
 def network(
     tx: sqlite3.Connection, network_id: str, context: UserContext | None
 ) -> Network:
-    """Do what :meth:`NetworkDriver.get_network` says."""
+    """Return a network that who asks may see."""
     if not sees(tx, context, "networks", network_id):
         raise missing(exceptions.NetworkNotFound, network_id=network_id)
-    return records.network(tx, network_id)
+    return inventory.network(tx, network_id)
 
 
 def subnet(
     tx: sqlite3.Connection, subnet_id: str, context: UserContext | None
 ) -> Subnet:
-    """Do what :meth:`NetworkDriver.get_subnet` says."""
+    """Return a subnet that who asks may see."""
     if not sees(tx, context, "subnets", subnet_id):
         raise missing(exceptions.SubnetNotFound, subnet_id=subnet_id)
-    return records.subnet(tx, subnet_id)
+    return inventory.subnet(tx, subnet_id)
 
 
 def port(tx: sqlite3.Connection, port_id: str, context: UserContext | None) -> Port:
-    """Do what :meth:`NetworkDriver.get_port` says."""
+    """Return a port that who asks may see."""
     if not sees(tx, context, "ports", port_id):
         raise missing(exceptions.PortNotFound, port_id=port_id)
     return ports.get(tx, port_id)
@@ -53,9 +58,9 @@ def port(tx: sqlite3.Connection, port_id: str, context: UserContext | None) -> P
 def security_group(
     tx: sqlite3.Connection, group_id: str, context: UserContext | None
 ) -> SecurityGroup:
-    """Do what :meth:`NetworkDriver.get_security_group_by_id` says."""
+    """Return a security group that who asks may see."""
     seen = sees(tx, context, "security_groups", group_id)
-    found = groups.shown(tx, group_id) if seen else None
+    found = security_groups.shown(tx, group_id) if seen else None
     if found is None:
         raise missing(exceptions.SecurityGroupNotFound, security_group_id=group_id)
     return found
@@ -64,10 +69,10 @@ def security_group(
 def qos_policy(
     tx: sqlite3.Connection, policy_id: str, context: UserContext | None
 ) -> QosPolicy:
-    """Do what :meth:`NetworkDriver.get_qos_policy` says."""
+    """Return a QoS policy that who asks may see."""
     if not sees(tx, context, "qos_policies", policy_id):
         raise missing(exceptions.QosPolicyNotFound, qos_policy_id=policy_id)
-    return records.qos_policy(tx, policy_id)
+    return inventory.qos_policy(tx, policy_id)
 
 
 def _smallest(found: Iterable[Kind]) -> Kind | None:
@@ -75,16 +80,16 @@ def _smallest(found: Iterable[Kind]) -> Kind | None:
 
 
 def network_named(tx: sqlite3.Connection, name: str) -> Network:
-    """Do what :meth:`NetworkDriver.get_network_by_name` says."""
-    found = _smallest(n for n in records.networks(tx) if n.name == name)
+    """Return the network with a name."""
+    found = _smallest(n for n in inventory.networks(tx) if n.name == name)
     if found is None:
         raise exceptions.NetworkNotFound(f"no network is named {name!r}")
     return found
 
 
 def subnet_named(tx: sqlite3.Connection, name: str) -> Subnet:
-    """Do what :meth:`NetworkDriver.get_subnet_by_name` says."""
-    found = _smallest(s for s in records.subnets(tx) if s.name == name)
+    """Return the subnet with a name."""
+    found = _smallest(s for s in inventory.subnets(tx) if s.name == name)
     if found is None:
         raise exceptions.SubnetNotFound(f"no subnet is named {name!r}")
     return found
@@ -103,17 +108,17 @@ def port_where(tx: sqlite3.Connection, **equal: str) -> Port:
 
 
 def security_group_named(tx: sqlite3.Connection, name: str) -> SecurityGroup:
-    """Do what :meth:`NetworkDriver.get_security_group` says."""
-    found = groups.shown(tx, groups.find(tx, name) or "")
+    """Return the service's own security group with a name."""
+    found = security_groups.shown(tx, security_groups.find(tx, name) or "")
     if found is None:
         raise exceptions.SecurityGroupNotFound(security_group_id=name)
     return found
 
 
 def ip_availability(tx: sqlite3.Connection, network_id: str) -> NetworkIPAvailability:
-    """Do what :meth:`NetworkDriver.get_network_ip_availability` says."""
-    network = records.network(tx, network_id)
-    subnets = [_availability(tx, each) for each in records.subnets(tx, network_id)]
+    """Return how many addresses a network and its subnets have and use."""
+    network = inventory.network(tx, network_id)
+    subnets = [_availability(tx, each) for each in inventory.subnets(tx, network_id)]
     return NetworkIPAvailability(
         project_id=network.project_id,
         network_id=network.id,

@@ -7,8 +7,8 @@ import ipaddress
 import sqlite3
 
 from networker import exceptions
-from networker.drivers.sandbox import records
-from networker.drivers.sandbox.errors import Refused
+from networker.drivers.sandbox.errors import Rejected
+from networker.drivers.sandbox.records import inventory
 from networker.models import FixedIP, Subnet
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -17,13 +17,13 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def canonical(text: str) -> str:
     """Return an address in the one spelling that the tables hold.
 
-    :raises Refused: it is none
+    :raises Rejected: it is none
     """
     try:
         # An address with a zone (RFC 4007) means nothing outside of its host.
         return str(ipaddress.ip_address(text.replace("%", " ")))
     except ValueError as error:
-        raise Refused(f"{text!r} is not a valid IP address") from error
+        raise Rejected(f"{text!r} is not a valid IP address") from error
 
 
 def take(
@@ -33,7 +33,7 @@ def take(
 
     :param wanted: the subnet, the address, both or neither
     :raises SubnetNotFound: the subnet does not exist
-    :raises Refused: the address or the subnet is not of this network
+    :raises Rejected: the address or the subnet is not of this network
     :raises AddressInUse: another port holds the address
     :raises NoMoreAddresses: none is left
     """
@@ -43,7 +43,7 @@ def take(
         subnets = [s for s in subnets if _usable(s, ipaddress.ip_address(address))]
         if not subnets:
             where = f"subnet {wanted.subnet_id}" if wanted.subnet_id else "the network"
-            raise Refused(f"IP address {address} is not a usable address of {where}")
+            raise Rejected(f"IP address {address} is not a usable address of {where}")
         _hold(tx, port_id, subnets[0], address)
         return
     for subnet in [s for s in subnets if s.ip_version == 4] or subnets:
@@ -83,13 +83,13 @@ def _subnets(
     tx: sqlite3.Connection, network_id: str, subnet_id: str | None
 ) -> list[Subnet]:
     if not subnet_id:
-        subnets = records.subnets(tx, network_id)
+        subnets = inventory.subnets(tx, network_id)
         if not subnets:
-            raise Refused(f"network {network_id} has no subnet", None)
+            raise Rejected(f"network {network_id} has no subnet", None)
         return subnets
-    subnet = records.subnet(tx, subnet_id)
+    subnet = inventory.subnet(tx, subnet_id)
     if subnet.network_id != network_id:
-        raise Refused(f"subnet {subnet_id} is not on network {network_id}")
+        raise Rejected(f"subnet {subnet_id} is not on network {network_id}")
     return [subnet]
 
 
@@ -104,7 +104,7 @@ def _usable(subnet: Subnet, address: _Address) -> bool:
 def _hold(tx: sqlite3.Connection, port_id: str, subnet: Subnet, address: str) -> None:
     held = _holder(tx, subnet, address)
     if held == port_id:
-        raise Refused(f"IP address {address} is wanted twice")
+        raise Rejected(f"IP address {address} is wanted twice")
     if held:
         text = f"IP address {address} already allocated in subnet {subnet.id}"
         raise exceptions.AddressInUse(

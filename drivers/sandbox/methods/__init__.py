@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""The methods of the sandbox driver, by the interface's subjects."""
