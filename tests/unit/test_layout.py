@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import configparser
 import os
 import pathlib
@@ -11,6 +12,8 @@ import subprocess
 import sys
 
 import pytest
+
+from networker.drivers.base import operations
 
 ROOT = pathlib.Path(__file__).parents[2]
 REAL = {
@@ -88,6 +91,58 @@ def test_import_rule(packages, forbidden):
         if within(name, *forbidden)
     ]
     assert broken == []
+
+
+NEUTRON, SANDBOX = "networker.drivers.neutron", "networker.drivers.sandbox"
+
+
+@pytest.mark.parametrize(
+    ("storey", "above"),
+    [
+        (f"{NEUTRON}.api", [f"{NEUTRON}.resources", f"{NEUTRON}.operations"]),
+        (f"{NEUTRON}.resources", [f"{NEUTRON}.operations"]),
+        (f"{SANDBOX}.records", [f"{SANDBOX}.operations"]),
+        *[
+            (storey, [f"{NEUTRON}.driver", f"{SANDBOX}.driver"])
+            for storey in (NEUTRON, SANDBOX)
+        ],
+    ],
+)
+def test_storeys_of_a_driver(storey, above):
+    """Operations use resources, which use the API, and never the other way round."""
+    known = {
+        module: path for module, path in modules().items() if within(module, storey)
+    }
+    assert known
+    broken = [
+        (module, name)
+        for module, path in known.items()
+        for name in imports(path)
+        if within(name, *above)
+    ]
+    assert broken == []
+
+
+def test_an_operation_is_in_the_file_of_its_name():
+    """Who looks for a method finds it by name; only lookups have one file together."""
+    for driver in (NEUTRON, SANDBOX):
+        files = {
+            module.rpartition(".")[2]
+            for module in modules()
+            if module.startswith(f"{driver}.operations.")
+        }
+        assert files - {"lookups"} <= operations().keys()
+
+
+def test_file_names_tell_files_apart():
+    """Both drivers may have a file for the same thing, and that is all."""
+    counted = collections.Counter(
+        path.name
+        for folder in ("drivers", "rpc")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    assert [name for name, times in counted.items() if times > 2] == []
 
 
 def test_only_service_and_tools_join_bus_and_drivers():
