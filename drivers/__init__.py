@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can answer the interface, and how one is chosen."""
+"""The network drivers that are installed, and how one is chosen."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How drivers run operations of several tasks: with TaskFlow, and reverted on failure."""
+"""Run operations of several tasks with TaskFlow, which reverts them on failure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the interface says of a method besides its signature, and the edge that keeps it."""
+"""Declare the interface's operations, and make every driver keep what is declared."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What drivers make of a VIP, its port, and the amphorae that carry it."""
+"""Match a VIP with its port, and choose the amphorae that carry it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filling a new sandbox from a topology."""
+"""Fill a new sandbox from a topology."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Octavia's own driver is known to fail at with rules and groups: see test_known_octavia_bugs."""
+"""What Octavia's own driver is known to fail at with rules and groups.
+
+See :mod:`tests.contract.test_known_octavia_bugs`.
+"""
 
 from __future__ import annotations
 

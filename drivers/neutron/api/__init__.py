@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neutron's and Nova's API: requests, their errors, and what they are about."""
+"""The API of Neutron and Nova: session, requests, errors, and what answers mean."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Neutron and Nova refuse, as the interface's exceptions."""
+"""Turn what Neutron and Nova refuse into the interface's exceptions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which extensions a cloud's Neutron has."""
+"""Ask which extensions a cloud's Neutron has."""
 
 from __future__ import annotations
 

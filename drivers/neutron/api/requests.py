@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place from which requests go to Neutron and Nova.
+"""Send requests to Neutron and Nova, and repeat them as long as there is time.
 
 Requests are repeated after 429, 502, 503, 504 and after connection errors, as long as
 there is time. That is safe for everything that the driver sends: GET, PUT and DELETE are

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neutron's JSON as models."""
+"""Translate Neutron's JSON into the interface's models."""
 
 from __future__ import annotations
 

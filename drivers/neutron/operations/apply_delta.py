@@ -64,7 +64,7 @@ def _task(cloud: Cloud, one: NewInterface | AddressChange) -> Task:
     about: dict[str, Any] = {"provides": _key(one), "revert": Done.revert}
     if isinstance(one, NewInterface):
         name = f"plug {_key(one)}"
-        return task(interfaces.plug, name=name, cloud=cloud, nic=one, **about)
+        return task(interfaces.plug, name=name, cloud=cloud, new=one, **about)
     name = f"readdress {_key(one)}"
     return task(_readdress, name=name, cloud=cloud, change=one, **about)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ports of a server made ready to outlive it.
+"""Make the ports of a server ready to outlive it.
 
 Another copy of this call may come when some ports are released already, and sees only the
 others. So this one, when it takes ports back, first marks those that it did not release:

@@ -16,14 +16,14 @@ def run(
 ) -> Interface:
     """Connect a server to a network."""
     places = [FixedIP(ip_address=ip_address)] if ip_address else []
-    nic = NewInterface(compute_id, network_id, places)
+    new = NewInterface(compute_id, network_id, places)
     plug = task(
         interfaces.plug,
         name="plug",
         provides="done",
         revert=Done.revert,
         cloud=cloud,
-        nic=nic,
+        new=new,
     )
     done = cloud.flows.run("plug_network", [plug], timely=True)
     return translation.interface(done["done"].result, compute_id)

@@ -47,7 +47,7 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> list[Amphora]:
 
 @dataclasses.dataclass(frozen=True)
 class _Plugging:
-    """One call, as tasks.
+    """One call of plug_vip, as tasks.
 
     :param relied: ids of what it found or made
     """

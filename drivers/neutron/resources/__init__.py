@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports, security groups and servers, as several calls at once may change them."""
+"""Ports, security groups and servers, changed safely by several calls at once."""

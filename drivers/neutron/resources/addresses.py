@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses given to a port and taken from it, as several calls at once may do.
+"""Give addresses to a port and take them from it, while other calls may do the same.
 
 Neutron replaces all addresses of a port at once, and compares the revision number that
 If-Match names before the change and not with it: of two changes at the same time both can

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver's operations work with, made once for all of them."""
+"""The cloud as operations see it: services, resources, and how flows are run."""
 
 from __future__ import annotations
 

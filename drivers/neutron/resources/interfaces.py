@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers' interfaces on member networks: made, found again, removed.
+"""Connect servers to member networks, and disconnect them.
 
 A port is made for a server, a network, and the address that it was asked with if any.
 If plug_vip has made it a VRRP port as well, it outlives the member: it gets the name of a
@@ -24,7 +24,7 @@ from networker.drivers.neutron.resources.ports import Claimed, require_address
 from networker.drivers.operation import failing_as
 
 
-def plug(cloud: Cloud, nic: NewInterface) -> Done[Json]:
+def plug(cloud: Cloud, new: NewInterface) -> Done[Json]:
     """Plug a server into a network; the result is the port.
 
     :raises PlugNetworkException: the cloud refused
@@ -32,55 +32,55 @@ def plug(cloud: Cloud, nic: NewInterface) -> Done[Json]:
 
     def once(relied: set[str]) -> Done[Json]:
         return revertible(
-            f"plug {nic.compute_id} into {nic.network_id}",
-            lambda on_failure: _plug(cloud, nic, relied, on_failure),
+            f"plug {new.compute_id} into {new.network_id}",
+            lambda on_failure: _plug(cloud, new, relied, on_failure),
         )
 
     with failing_as(
         NetworkDriver.plug_network,
-        compute_id=nic.compute_id,
-        network_id=nic.network_id,
-        ip_address=nic.address or None,
+        compute_id=new.compute_id,
+        network_id=new.network_id,
+        ip_address=new.address or None,
     ):
         return ownership.repeat_if_gone(once)
 
 
 def _plug(
-    cloud: Cloud, nic: NewInterface, relied: set[str], on_failure: OnFailure
+    cloud: Cloud, new: NewInterface, relied: set[str], on_failure: OnFailure
 ) -> Json:
-    address = translation.canonical(nic.address) if nic.address else ""
-    purpose = "member", nic.compute_id, nic.network_id, address
-    claimed = cloud.ports.claim(_body(nic), *purpose)
+    address = translation.canonical(new.address) if new.address else ""
+    purpose = "member", new.compute_id, new.network_id, address
+    claimed = cloud.ports.claim(_body(new), *purpose)
     on_failure(cloud.ports.disclaim, claimed)
     port = claimed.port
     relied.add(port["id"])
     held = {ip["subnet_id"] for ip in port["fixed_ips"]}
-    wanted = [{"subnet_id": ip.subnet_id} for ip in nic.fixed_ips if ip.subnet_id]
+    wanted = [{"subnet_id": ip.subnet_id} for ip in new.fixed_ips if ip.subnet_id]
     if any(one["subnet_id"] not in held for one in wanted):
         # It was made for a call that wanted other subnets.
         port = addresses.exchange(cloud, port["id"], wanted, [], on_failure)
     require_address(port)
-    if cloud.servers.attach(nic.compute_id, Claimed(port, claimed.made)):
-        on_failure(cloud.servers.unattach, nic.compute_id, port)
+    if cloud.servers.attach(new.compute_id, Claimed(port, claimed.made)):
+        on_failure(cloud.servers.unattach, new.compute_id, port)
     return port
 
 
-def _body(nic: NewInterface) -> Json:
+def _body(new: NewInterface) -> Json:
     body: Json = {
-        "name": naming.member_port(nic.compute_id),
-        "network_id": nic.network_id,
+        "name": naming.member_port(new.compute_id),
+        "network_id": new.network_id,
         "device_owner": naming.OWNER,
     }
     places = []
-    for fixed_ip in nic.fixed_ips:
+    for fixed_ip in new.fixed_ips:
         place = {"subnet_id": fixed_ip.subnet_id} if fixed_ip.subnet_id else {}
         if fixed_ip.ip_address:
             place["ip_address"] = translation.canonical(fixed_ip.ip_address)
         places.append(place)
     if places:
         body["fixed_ips"] = places
-    if nic.vnic_type != "normal":
-        body["binding:vnic_type"] = nic.vnic_type
+    if new.vnic_type != "normal":
+        body["binding:vnic_type"] = new.vnic_type
     return body
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks by which calls that work on the same resource at once see each other.
+"""Tell whose a change is, by marks that calls leave on the resources they rely on.
 
 A call that fails takes back what it did. What it made may meanwhile be part of the result
 of another copy of the same call, which found it there. Therefore whoever writes to a

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports that are others': lent to a VIP, and given back as they were.
+"""Save what a port was before a VIP was put on it, and restore it.
 
 A user's port can be a VIP's, and a port that a server had can become its VRRP port. What
 such a port was before is kept in tags of the load balancer's security group: the group is

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports: found, made once and only once, changed, changed back, deleted."""
+"""Find ports, make them once and only once, change them, and revert changes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of a security group: compared, added, removed, and changed back.
+"""Compare, add and remove the rules of a security group, and revert changes.
 
 Neutron takes some 50 ms for each rule, so that one request for hundreds is answered after
 the time that a caller has, and carried out all the same. What is in doubt is therefore at

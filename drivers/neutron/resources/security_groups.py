@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The security groups of load balancers: found, made, relied on, deleted."""
+"""Find, make and delete the security groups of load balancers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers: ports attached to them and detached from them."""
+"""Attach ports to servers, and detach them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a VIP is plugged on: its port, and the security group of its load balancer.
+"""Find or make the security group that a VIP's port has, and revert that.
 
 A call that makes the group gives one mark to the group, to its rules, and to the change
 that puts the VIP's port into it. If it fails, it takes all of them back by deleting the
@@ -50,7 +50,7 @@ OF_VIP = ("security_groups", "description")
 
 @dataclasses.dataclass(frozen=True)
 class VipGroup:
-    """What the VRRP ports are built on.
+    """The security group of a load balancer, and the VIP's port that has it.
 
     :param vip: with everything that its port tells
     :param port: the VIP's port
@@ -96,7 +96,7 @@ def look_for_groups(cloud: Cloud, owner: str) -> Task:
 
 @dataclasses.dataclass(frozen=True)
 class VipGroups:
-    """Finds or makes the vip_group of one load balancer.
+    """Finds or makes the security group of one load balancer.
 
     :param relied: ids of what the call found or made, and the marks that it wrote on groups
     """
@@ -108,7 +108,7 @@ class VipGroups:
     def prepare(
         self, vip: VIP, port: Json, groups: Sequence[Json], plugged: Sequence[Json] = ()
     ) -> VipGroup:
-        """Return the vip_group; its group is made if there is none.
+        """Return the group with the VIP's port; it is made if there is none.
 
         :param port: the VIP's
         :param groups: the load balancer's, looked for about when the port was
@@ -148,7 +148,7 @@ class VipGroups:
                 return
 
     def _revert(self, vip_group: VipGroup, freed: list[tuple[Json, set[str]]]) -> None:
-        """Undo it once, as far as no other call relies on it.
+        """Revert it once, as far as no other call relies on it.
 
         :param freed: is given the port as it was before it is freed, and the ids of other
             calls' groups that it is put into

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ports that amphorae have on a VIP's subnet, between which VRRP runs."""
+"""Plug and unplug the ports of amphorae on a VIP's subnet, between which VRRP runs."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ def run(tx: sqlite3.Connection, deltas: Sequence[Delta]) -> list[Interface]:
 
 
 def _added(tx: sqlite3.Connection, delta: Delta) -> Iterator[Interface]:
-    for nic in reading.new_interfaces(delta):
-        about: dict[str, str | None] = {"compute_id": nic.compute_id}
-        about["network_id"] = nic.network_id
-        about["ip_address"] = nic.address or None
+    for new in reading.new_interfaces(delta):
+        about: dict[str, str | None] = {"compute_id": new.compute_id}
+        about["network_id"] = new.network_id
+        about["ip_address"] = new.address or None
         with failing_as(NetworkDriver.plug_network, **about):
-            interface = interfaces.plug(tx, nic)
+            interface = interfaces.plug(tx, new)
         interface.amphora_id = delta.amphora_id
         yield interface
     for change in reading.address_changes(delta):

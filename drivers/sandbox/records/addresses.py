@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How ports get their addresses."""
+"""Give addresses to ports, and take them back."""
 
 from __future__ import annotations
 

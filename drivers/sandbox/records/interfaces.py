@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers' interfaces on networks: made, found again, changed, removed."""
+"""Connect servers to networks, and disconnect them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from networker.drivers.sandbox.records import (
 from networker.models import FixedIP, Interface, Port
 
 
-def plug(tx: sqlite3.Connection, nic: NewInterface) -> Interface:
+def plug(tx: sqlite3.Connection, new: NewInterface) -> Interface:
     """Connect a server to a network, by the port that is there for it or a new one."""
-    compute_id, network_id = nic.compute_id, nic.network_id
+    compute_id, network_id = new.compute_id, new.network_id
     inventory.network(tx, network_id)
     server = inventory.server(tx, compute_id)
-    address = addresses.canonical(nic.address) if nic.address else ""
+    address = addresses.canonical(new.address) if new.address else ""
     name = naming.member_port(compute_id)
     purpose = ("member", compute_id, network_id, address)
     mac, port = ports.made_for(tx, network_id, name, *purpose)
@@ -33,11 +33,11 @@ def plug(tx: sqlite3.Connection, nic: NewInterface) -> Interface:
             network_id=network_id,
             mac_address=mac,
             project_id=security_groups.SERVICE,
-            fixed_ips=[*nic.fixed_ips] or [FixedIP()],
-            vnic_type=nic.vnic_type,
+            fixed_ips=[*new.fixed_ips] or [FixedIP()],
+            vnic_type=new.vnic_type,
         )
         port = ports.add(tx, port)
-    for subnet_id in filter(None, (wanted.subnet_id for wanted in nic.fixed_ips)):
+    for subnet_id in filter(None, (wanted.subnet_id for wanted in new.fixed_ips)):
         # It was made for a call that wanted other subnets.
         port = ports.add_address(tx, port.id or "", subnet_id, None)
     return shown(ports.attach(tx, port, server))

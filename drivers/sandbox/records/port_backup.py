@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports that are others': lent to a VIP, and given back as they were."""
+"""Save what a port was before a VIP was put on it, and restore it."""
 
 from __future__ import annotations
 

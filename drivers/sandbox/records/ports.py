@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports: made, found, attached to servers, and removed."""
+"""The ports of a sandbox: found, made, changed, attached to servers, and removed."""
 
 from __future__ import annotations
 

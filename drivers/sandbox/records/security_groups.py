@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Security groups and their rules."""
+"""The security groups of a sandbox, and their rules."""
 
 from __future__ import annotations
 
