@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+
 import pytest
 
 from networker.context import Context
 from tests import trace
 from tests.faults.bench import benches
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "plug-vip.md"
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -36,3 +41,10 @@ def test_a_request_is_in_one_place(plug_vip):
     """Below the API there is a session, and nothing else."""
     assert len(plug_vip.changes_of_requests()) == 7
     assert max(plug_vip.changes_of_requests()) <= 3
+
+
+def test_the_page_has_the_way(plug_vip):
+    """Each file that is entered is told of, and no more than these are numbered."""
+    text = PAGE.read_text()
+    numbered = re.findall(r"^\d+\. `(drivers/[\w/.]+)`", text, re.MULTILINE)
+    assert sorted(numbered) == sorted(plug_vip.files)
