@@ -14,31 +14,12 @@ from octavia.network import base
 
 from networker import exceptions
 from networker._text import printable
+from networker.rpc import contract
 
 LOG = logging.getLogger(__name__)
 
 #: Characters of an error's text in the log.
 _LONGEST = 2000
-#: The class that says that a method failed, whatever the reason: NetworkException where
-#: there is no other here.
-_OWN: Mapping[str, str] = MappingProxyType(
-    {
-        "create_port": "CreatePortException",
-        "deallocate_vip": "DeallocateVIPException",
-        "delete_port": "NetworkServiceError",
-        "plug_aap_port": "PlugVIPException",
-        "plug_network": "PlugNetworkException",
-        "plug_port": "PlugNetworkException",
-        "plug_vip": "PlugVIPException",
-        "set_port_admin_state_up": "NetworkServiceError",
-        "unplug_aap_port": "UnplugVIPException",
-        "unplug_network": "UnplugNetworkException",
-        "unplug_vip": "UnplugVIPException",
-        "update_aap_port_sg": "PlugVIPException",
-        "update_vip": "PlugVIPException",
-        "update_vip_sg": "PlugVIPException",
-    }
-)
 #: What Octavia's own driver raises instead, because its callers look for that.
 _INSTEAD: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -103,13 +84,20 @@ def _kind(method: str, error: exceptions.NetworkException) -> Any:
     if method == "allocate_vip":
         in_use = isinstance(error, exceptions.AddressInUse)
         return VIPInUse if in_use else AllocateVIP
-    own = _class(_OWN.get(method, "NetworkException")) or base.NetworkException
+    own = _class(_own(method)) or base.NetworkException
     if isinstance(error, (exceptions.CloudFailure, exceptions.BusError)):
         return own
     names = [kind.__name__ for kind in type(error).__mro__]
     special = names[: names.index("NetworkException")]
     kinds = [_class(_INSTEAD.get((method, name), name)) for name in special]
     return next(filter(None, kinds), own)
+
+
+def _own(method: str) -> str:
+    """Name the class that says that a method failed, whatever the reason."""
+    declared = contract.methods().get(method)
+    kind = declared.operation.fails_as if declared else exceptions.NetworkException
+    return kind.__name__
 
 
 def _class(name: str) -> Any:
