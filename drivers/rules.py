@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from networker import exceptions
@@ -145,7 +145,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def read(rule: dict[str, Any]) -> Rule | None:
+def read(rule: Mapping[str, Any]) -> Rule | None:
     """Return a rule of Neutron's in our spelling; None if it is not ours to change."""
     protocol = str(rule["protocol"] or "").lower()
     protocol = _NAMES.get(protocol, protocol)

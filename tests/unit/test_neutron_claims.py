@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -158,8 +159,8 @@ class TestGroup:
 
     def test_in_use_comes_first(self):
         """Of several groups the one on a port is chosen, else the oldest."""
-        groups = [{"id": "old"}, {"id": "new"}]
-        used = {"security_groups": ["new"]}
+        groups: list[Any] = [{"id": "old"}, {"id": "new"}]
+        used: Any = {"security_groups": ["new"]}
         assert security_groups.choose(groups, [used]) == groups[1]
         assert security_groups.choose(groups, []) == groups[0]
         assert security_groups.choose([], [used]) is None

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
 
+from networker.drivers.neutron.api.answers import GroupAnswer, Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.vip import describe, misfit
 from networker.models import (
@@ -20,9 +20,6 @@ from networker.models import (
     Subnet,
     same_address,
 )
-
-#: A resource as Neutron's API shows it.
-Json = dict[str, Any]
 
 
 def network(data: Json) -> Network:
@@ -59,7 +56,7 @@ def subnet(data: Json) -> Subnet:
     )
 
 
-def port(data: Json) -> Port:
+def port(data: PortAnswer) -> Port:
     """Return a port."""
     pairs = data.get("allowed_address_pairs", [])
     return Port(
@@ -80,7 +77,7 @@ def port(data: Json) -> Port:
     )
 
 
-def security_group(data: Json) -> SecurityGroup:
+def security_group(data: GroupAnswer) -> SecurityGroup:
     """Return a security group."""
     return SecurityGroup(
         id=data["id"],
@@ -98,7 +95,7 @@ def qos_policy(data: Json) -> QosPolicy:
     return QosPolicy(id=data["id"], name=data["name"], project_id=data["project_id"])
 
 
-def interface(data: Json, compute_id: str) -> Interface:
+def interface(data: PortAnswer, compute_id: str) -> Interface:
     """Return the interface of a server that a port is."""
     held = fixed_ips(data)
     return Interface(
@@ -112,7 +109,7 @@ def interface(data: Json, compute_id: str) -> Interface:
     )
 
 
-def fixed_ips(data: Json) -> list[FixedIP]:
+def fixed_ips(data: PortAnswer) -> list[FixedIP]:
     """Return the addresses of a port."""
     return [
         FixedIP(subnet_id=ip["subnet_id"], ip_address=ip["ip_address"])
@@ -120,13 +117,13 @@ def fixed_ips(data: Json) -> list[FixedIP]:
     ]
 
 
-def groups(data: Json) -> list[str]:
+def groups(data: PortAnswer) -> list[str]:
     """Return the ids of a port's security groups, none where the cloud has none."""
     held: list[str] = data.get("security_groups", [])
     return held
 
 
-def holds(data: Json, address: str | None) -> bool:
+def holds(data: PortAnswer, address: str | None) -> bool:
     """Tell whether a port has an address."""
     return any(same_address(ip["ip_address"], address) for ip in data["fixed_ips"])
 
@@ -142,7 +139,7 @@ def canonical(address: str) -> str:
         raise Refused(orig_msg=f"{address!r} is not a valid IP address") from error
 
 
-def vip(wanted: VIP, data: Json, load_balancer_id: str) -> VIP:
+def vip(wanted: VIP, data: PortAnswer, load_balancer_id: str) -> VIP:
     """Return a VIP with everything filled in that its port tells.
 
     :raises Refused: the port does not have the network or addresses that the VIP names

@@ -10,8 +10,8 @@ from networker.context import require_time
 from networker.drivers import naming
 from networker.drivers.flow import reverting, task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import Claimed, was_changed
@@ -48,7 +48,7 @@ class _Allocation:
             return self._claimed(load_balancer, vip)
         return translation.vip(vip, port, owner)
 
-    def _given(self, vip: VIP) -> Json | None:
+    def _given(self, vip: VIP) -> PortAnswer | None:
         """Return the port that a VIP names, None if it has to be made again."""
         port = self.cloud.ports.find(vip.port_id or "")
         if port is None and not vip.octavia_owned:
@@ -56,14 +56,14 @@ class _Allocation:
             raise Refused(orig_msg=text, orig_code=404, kind="PortNotFound")
         return port
 
-    def _relied(self, port: Json, owner: str) -> Json | None:
+    def _relied(self, port: PortAnswer, owner: str) -> PortAnswer | None:
         """Keep another call that has moved a VIP's port just now from moving it back."""
         if not (_is_vip_of(port, owner) and was_changed(port)):
             return port
         # The mark tells as before with which group the port goes.
         return self.cloud.ports.mark(port["id"], ownership.another_mark(port))
 
-    def _replaced(self, port: Json, load_balancer: LoadBalancer, vip: VIP) -> VIP:
+    def _replaced(self, port: PortAnswer, load_balancer: LoadBalancer, vip: VIP) -> VIP:
         """Reserve the wanted addresses instead of those that a port has."""
         wanted = _wanted(vip)
         network_id = vip.network_id or self._network_of(vip)
@@ -79,11 +79,15 @@ class _Allocation:
         return new
 
     def _moved(
-        self, port: Json, wanted: Sequence[Json], load_balancer: LoadBalancer, vip: VIP
+        self,
+        port: PortAnswer,
+        wanted: Sequence[Json],
+        load_balancer: LoadBalancer,
+        vip: VIP,
     ) -> VIP:
         ports = self.cloud.ports
 
-        def change(now: Json) -> Json:
+        def change(now: PortAnswer) -> Json:
             fits = match(vip, translation.port(now)) is not None
             return {} if fits else {"fixed_ips": wanted}
 
@@ -157,6 +161,6 @@ def _wanted(vip: VIP) -> list[dict[str, str]]:
     return [place for place in wanted if place]
 
 
-def _is_vip_of(port: Json, owner: str) -> bool:
+def _is_vip_of(port: PortAnswer, owner: str) -> bool:
     ours = naming.vip_device(owner), naming.OWNER
     return (port["device_id"], port["device_owner"]) == ours

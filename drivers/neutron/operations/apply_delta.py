@@ -16,7 +16,7 @@ from networker.drivers.base import NetworkDriver
 from networker.drivers.delta import AddressChange, NewInterface, OldInterface
 from networker.drivers.flow import Done, Task, revertible, reverting, task
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import addresses, interfaces
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.interfaces import FoundInterfaces
@@ -36,7 +36,7 @@ def run(cloud: Cloud, deltas: Sequence[Delta]) -> list[Interface]:
     with failing_as(NetworkDriver.unplug_network, **_about(gone)):
         # What is added has errors of its own.
         results = cloud.flows.run("apply_delta", *_waves(cloud, wanted, gone))
-        done: list[Done[Json]] = [results[_key(one)] for one in wanted]
+        done: list[Done[PortAnswer]] = [results[_key(one)] for one in wanted]
         _remove(cloud, results.get("found"), done)
     return [_interface(*pair) for pair in zip(wanted, done, strict=True)]
 
@@ -74,12 +74,14 @@ def _key(one: NewInterface | AddressChange) -> str:
     return f"{one.compute_id} {where}"
 
 
-def _look(cloud: Cloud, ids: Sequence[str]) -> list[Json]:
+def _look(cloud: Cloud, ids: Sequence[str]) -> list[PortAnswer]:
     with failing_as(NetworkDriver.get_ports):
         return cloud.ports.list(id=ids)
 
 
-def _readdress(cloud: Cloud, change: AddressChange, seen: Sequence[Json]) -> Done[Json]:
+def _readdress(
+    cloud: Cloud, change: AddressChange, seen: Sequence[PortAnswer]
+) -> Done[PortAnswer]:
     gained = [{"subnet_id": subnet_id} for subnet_id in change.gained]
     port = next((one for one in seen if one["id"] == change.port_id), None)
     with failing_as(NetworkDriver.plug_fixed_ip, port_id=change.port_id):
@@ -99,7 +101,7 @@ def _about(gone: Sequence[OldInterface]) -> dict[str, str]:
 
 
 def _remove(
-    cloud: Cloud, found: FoundInterfaces | None, done: Sequence[Done[Json]]
+    cloud: Cloud, found: FoundInterfaces | None, done: Sequence[Done[PortAnswer]]
 ) -> None:
     """Remove interfaces, as the last thing that can fail.
 
@@ -114,7 +116,7 @@ def _remove(
             require_time()
 
 
-def _interface(one: NewInterface | AddressChange, done: Done[Json]) -> Interface:
+def _interface(one: NewInterface | AddressChange, done: Done[PortAnswer]) -> Interface:
     interface = translation.interface(done.result, one.compute_id)
     interface.amphora_id = one.amphora_id
     return interface

@@ -12,8 +12,8 @@ from networker.context import current_operation_id
 from networker.drivers import naming
 from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import (
@@ -66,7 +66,7 @@ class Wanted:
         return wanted
 
 
-def run(cloud: Cloud, wanted: Wanted) -> Json:
+def run(cloud: Cloud, wanted: Wanted) -> PortAnswer:
     """Create a port of the service's own project, or find it."""
     purpose = "port", wanted.name or current_operation_id(), wanted.network_id
     return ownership.repeat_if_gone(
@@ -76,7 +76,7 @@ def run(cloud: Cloud, wanted: Wanted) -> Json:
 
 def _create(
     cloud: Cloud, wanted: Wanted, purpose: Sequence[str], relied: set[str]
-) -> Json:
+) -> PortAnswer:
     disclaim, put_back = cloud.ports.disclaim, cloud.ports.revert
 
     def claim() -> Claimed:
@@ -96,7 +96,7 @@ def _create(
         [task(ensure, name="change", provides="changed", revert=put_back)],
         timely=True,
     )
-    port: Json = done["changed"].port
+    port: PortAnswer = done["changed"].port
     return port
 
 
@@ -116,13 +116,13 @@ def _asked(fixed_ip: FixedIP) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _change(port: Json, wanted: Mapping[str, Any]) -> Json:
+def _change(port: PortAnswer, wanted: Mapping[str, Any]) -> Json:
     """Return what to change; a cloud without an attribute's extension has none."""
     changes = difference(port, dict(wanted))
     return {name: v for name, v in changes.items() if v or port.get(name)}
 
 
-def _check(port: Json, wanted: Wanted) -> None:
+def _check(port: PortAnswer, wanted: Wanted) -> None:
     """Refuse a port that was made with other addresses.
 
     :raises Refused: it was

@@ -12,8 +12,8 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.flow import Errors, attempt, raise_all, task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import port_backup
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import is_attached
@@ -52,7 +52,7 @@ class _Deallocation:
         found, failed = self._each(calls)
         if _USERS in failed:
             raise_all(failed)
-        users: Sequence[Json] = found.get(_USERS, ())
+        users: Sequence[PortAnswer] = found.get(_USERS, ())
         failed |= self._each(leaving(_once(port, users, first)))[1]
         raise_all(failed)
         delete = functools.partial(functools.partial, self.cloud.groups.delete)
@@ -64,12 +64,12 @@ class _Deallocation:
         return attempt(self.cloud.flows, "deallocate_vip", calls)
 
     def _leaving(
-        self, ports: Sequence[Json], owner: str, groups: Sequence[Json]
+        self, ports: Sequence[PortAnswer], owner: str, groups: Sequence[GroupAnswer]
     ) -> dict[str, Callable[[], object]]:
         leave = functools.partial(self._leave, owner=owner, groups=groups)
         return {f"port {one['id']}": functools.partial(leave, one) for one in ports}
 
-    def _look(self, vip: VIP) -> tuple[Json | None, str, Sequence[Json]]:
+    def _look(self, vip: VIP) -> tuple[PortAnswer | None, str, Sequence[GroupAnswer]]:
         """Return a VIP's port, its load balancer's id, and the security groups."""
         port_id, owner = (vip.port_id or "").strip(), vip.load_balancer_id or ""
         if owner.strip():
@@ -100,7 +100,7 @@ class _Deallocation:
         owner = naming.owner_of(port["device_id"])
         return port, owner, self.cloud.groups.named(translation.groups(port))
 
-    def _port(self, port_id: str, owner: str) -> Json | None:
+    def _port(self, port_id: str, owner: str) -> PortAnswer | None:
         if port_id:
             return self.cloud.ports.find(port_id)
         # A port keeps its name when a server takes it, but not its device.
@@ -108,7 +108,7 @@ class _Deallocation:
         ours = [p for p in named if is_attached(p) or self._is_ours(p, owner)]
         return ours[0] if ours else None
 
-    def _is_ours(self, port: Json, owner: str) -> bool:
+    def _is_ours(self, port: PortAnswer, owner: str) -> bool:
         # A port that a server had is marked by its MAC address only.
         network_id, prefix = (
             port["network_id"],
@@ -117,7 +117,9 @@ class _Deallocation:
         mac = naming.mac_address(prefix, "vip", owner, network_id)
         return _reserves(port) or port["mac_address"] == mac
 
-    def _leave(self, port: Json, owner: str, groups: Sequence[Json]) -> None:
+    def _leave(
+        self, port: PortAnswer, owner: str, groups: Sequence[GroupAnswer]
+    ) -> None:
         """Delete a port that was made for a load balancer; give others back."""
         if not (self._is_ours(port, owner) or port["name"].startswith(naming.VRRP)):
             port_backup.restore(self.cloud, port, groups)
@@ -131,19 +133,19 @@ class _Deallocation:
 
 
 def _once(
-    port: Json | None, others: Sequence[Json], gone: Sequence[Json]
-) -> Sequence[Json]:
+    port: PortAnswer | None, others: Sequence[PortAnswer], gone: Sequence[PortAnswer]
+) -> Sequence[PortAnswer]:
     """Return all ports but those that are gone, each once."""
     ports = {one["id"]: one for one in (*others, *([port] if port else ()))}
     without = {one["id"] for one in gone}
     return [one for one in ports.values() if one["id"] not in without]
 
 
-def _reserves(port: Json) -> bool:
+def _reserves(port: PortAnswer) -> bool:
     return bool(port["device_owner"] == naming.OWNER)
 
 
-def _check(port: Json, owner: str) -> None:
+def _check(port: PortAnswer, owner: str) -> None:
     """Refuse to remove a port that something else uses.
 
     :raises VIPInUse: a server has it
@@ -161,7 +163,7 @@ def _check(port: Json, owner: str) -> None:
         )
 
 
-def _in_use(port: Json, owner: str, why: str) -> exceptions.VIPInUse:
+def _in_use(port: PortAnswer, owner: str, why: str) -> exceptions.VIPInUse:
     held = port["fixed_ips"]
     return exceptions.VIPInUse(
         load_balancer_id=owner or None,

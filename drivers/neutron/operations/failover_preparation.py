@@ -20,11 +20,11 @@ from networker.context import require_time
 from networker.drivers import naming
 from networker.drivers.flow import revert_one, reverting, task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import is_ours
+from networker.drivers.neutron.resources.ports import attributes, is_ours
 from networker.exceptions import CloudUnavailable
 from networker.models import Amphora
 
@@ -49,7 +49,7 @@ def run(cloud: Cloud, amphora: Amphora) -> None:
     _release(cloud, amphora, found)
 
 
-def _release(cloud: Cloud, amphora: Amphora, found: Sequence[Json]) -> None:
+def _release(cloud: Cloud, amphora: Amphora, found: Sequence[PortAnswer]) -> None:
     """Release the ports of a server, but for the one on the management network.
 
     :param found: all its ports
@@ -87,7 +87,7 @@ class _Releasing:
     compute_id: str
     mark: str
 
-    def run(self, ports: Sequence[Json], *, last: bool) -> bool:
+    def run(self, ports: Sequence[PortAnswer], *, last: bool) -> bool:
         """Release ports, and tell whether nobody else changed them meanwhile.
 
         :param last: whether that is an error
@@ -105,7 +105,7 @@ class _Releasing:
         done = self.cloud.flows.run("failover_preparation", tasks)
         return all(done[port["id"]] for port in ports)
 
-    def _release(self, port: Json, last: bool) -> bool:
+    def _release(self, port: PortAnswer, last: bool) -> bool:
         # Neutron shows a DNS name only where it has the extension for it.
         names = {"dns_name": ""} if "dns_name" in port else {}
         marking = {"description": self.mark} if is_ours(port) else {}
@@ -126,7 +126,7 @@ class _Releasing:
         marked = [self.cloud.ports.mark(port["id"]) for port in recent]
         return any(port and port["device_id"] == self.compute_id for port in marked)
 
-    def take_back(self, ports: Sequence[Json]) -> None:
+    def take_back(self, ports: Sequence[PortAnswer]) -> None:
         """Give ports back to the server unless another call has released some."""
         held = {port["id"]: port for port in ports}
         now = self.cloud.ports.list(id=list(held))
@@ -136,7 +136,7 @@ class _Releasing:
             return
         if not all(map(self._warn, rest)):
             return
-        given: list[Json] = []
+        given: list[PortAnswer] = []
         for port in released:
             self._revert(port, self._give_back, port, held[port["id"]], given)
         if not given:
@@ -149,17 +149,19 @@ class _Releasing:
                 if port["device_id"]:
                     self._revert(port, self._release, port, False)
 
-    def _revert(self, port: Json, function: Callable[..., object], *args: Any) -> None:
+    def _revert(
+        self, port: PortAnswer, function: Callable[..., object], *args: Any
+    ) -> None:
         revert_one(f"release port {port['id']}", function, *args)
 
-    def _is_mine(self, port: Json, before: Json) -> bool:
+    def _is_mine(self, port: PortAnswer, before: PortAnswer) -> bool:
         """Tell whether this call has released a port, and no other one."""
         own = not is_ours(port) or port["description"] == self.mark
         # Nova leaves a port that it has detached without an owner.
         held = port["device_owner"] == before["device_owner"]
         return own and held and _times_changed(port, before) == 1
 
-    def _warn(self, port: Json) -> bool:
+    def _warn(self, port: PortAnswer) -> bool:
         """Mark a port for others to see, and tell whether it was as it had been seen."""
         if not is_ours(port) or port["device_id"] != self.compute_id:
             return True
@@ -171,16 +173,18 @@ class _Releasing:
             return error.orig_code != 412
         return True
 
-    def _give_back(self, port: Json, before: Json, given: list[Json]) -> None:
+    def _give_back(
+        self, port: PortAnswer, before: PortAnswer, given: list[PortAnswer]
+    ) -> None:
         """Give a port back to the server, and add it to those that were."""
         names = ("device_id", "dns_name", "description")
-        changes = {name: before[name] for name in names if name in before}
+        changes = attributes(before, filter(before.__contains__, names))
         after = self.cloud.ports.change(port, changes)
         if after:
             given.append(after)
 
 
-def _times_changed(port: Json, before: Json) -> int:
+def _times_changed(port: PortAnswer, before: PortAnswer) -> int:
     """Return how often a port was released or given back.
 
     Neutron counts what is changed of it together with its server as one change.

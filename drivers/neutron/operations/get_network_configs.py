@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from networker import exceptions
 from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import Json
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.vip import is_deleted
 from networker.models import (

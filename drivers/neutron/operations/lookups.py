@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from networker import exceptions
 from networker.drivers.flow import task
+from networker.drivers.neutron.api.answers import Json
 from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.neutron.api.requests import Api
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.models import NetworkIPAvailability, SubnetIPAvailability, UserContext
 
@@ -34,7 +34,7 @@ def show(cloud: Cloud, path: str, context: UserContext | None) -> Json:
 
 def first(
     cloud: Cloud, kind: Kind, missing: exceptions.NotFound, **filters: str
-) -> Json:
+) -> Any:
     """Return the resource with the smallest id of those with some attributes.
 
     :raises NotFound: `missing`: there is none
@@ -45,7 +45,7 @@ def first(
     return min(found, key=lambda one: str(one["id"]))
 
 
-def several(cloud: Cloud, kind: Kind, ids: Sequence[str]) -> list[Json]:
+def several(cloud: Cloud, kind: Kind, ids: Sequence[str]) -> list[Any]:
     """Return the resources that have ids, in their order.
 
     :raises NotFound: one does not exist, or the service may not see it

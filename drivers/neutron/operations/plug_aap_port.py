@@ -11,7 +11,7 @@ import msgspec
 
 from networker import exceptions
 from networker.drivers.flow import Task, task
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
 from networker.drivers.neutron.resources import ownership, security_groups, vrrp_ports
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.vip_group import look_for_groups
@@ -89,7 +89,7 @@ class _Plugging:
         ]
 
     def _group(
-        self, groups: Sequence[Json] | None, ports: Sequence[Json]
+        self, groups: Sequence[GroupAnswer] | None, ports: Sequence[PortAnswer]
     ) -> str | None:
         """Return the id of the VIP's group, None if the cloud has no groups."""
         if groups is None:

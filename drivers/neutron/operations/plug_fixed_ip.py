@@ -6,12 +6,14 @@ from __future__ import annotations
 from networker.context import require_time
 from networker.drivers.flow import reverting
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import addresses
 from networker.drivers.neutron.resources.cloud import Cloud
 
 
-def run(cloud: Cloud, port_id: str, subnet_id: str, ip_address: str | None) -> Json:
+def run(
+    cloud: Cloud, port_id: str, subnet_id: str, ip_address: str | None
+) -> PortAnswer:
     """Give a port an address on a subnet, and return the port."""
     wanted = {"subnet_id": subnet_id}
     if ip_address:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import Claimed
 from networker.exceptions import PortNotFound
@@ -17,15 +17,15 @@ def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     """Attach a port to an amphora's server."""
     compute_id = amphora.compute_id or ""
 
-    def look() -> Json:
+    def look() -> PortAnswer:
         # How it is marked before says afterwards whether another call relies on it.
         port = cloud.ports.get(port_id)
         return cloud.ports.rely(port) if port["device_id"] == compute_id else port
 
-    def connect(port: Json) -> Json | None:
+    def connect(port: PortAnswer) -> PortAnswer | None:
         return port if _attached(cloud, compute_id, port) else None
 
-    def disconnect(port: Json | None) -> None:
+    def disconnect(port: PortAnswer | None) -> None:
         if port:
             cloud.servers.unattach(compute_id, port)
 
@@ -40,7 +40,7 @@ def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     return interface
 
 
-def _attached(cloud: Cloud, compute_id: str, port: Json) -> bool:
+def _attached(cloud: Cloud, compute_id: str, port: PortAnswer) -> bool:
     """Attach a port, and tell whether it was this call that did.
 
     :raises PortNotFound: it is gone

@@ -18,7 +18,7 @@ from typing import Any
 from networker.drivers import naming, rules
 from networker.drivers.flow import Task, task
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import ownership, vrrp_ports
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
@@ -88,7 +88,7 @@ class _Plugging:
             task(self._users_port, name="the user's port", provides="users_port"),
         ]
 
-    def _near(self) -> list[Json]:
+    def _near(self) -> list[PortAnswer]:
         """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
         device = naming.vip_device(self.load_balancer.id or "")
         devices, find = (
@@ -101,13 +101,15 @@ class _Plugging:
         named = find(name=names) if names else []
         return named + find(device_id=[one for one in devices if one])
 
-    def _users_port(self) -> Json | None:
+    def _users_port(self) -> PortAnswer | None:
         # Ports that the driver made are found by their device, without this request.
         if self.vip.octavia_owned is not False:
             return None
         return self.cloud.ports.get(self.vip.port_id or "")
 
-    def _port(self, ports: Sequence[Json], users_port: Json | None) -> Json:
+    def _port(
+        self, ports: Sequence[PortAnswer], users_port: PortAnswer | None
+    ) -> PortAnswer:
         found = {port["id"]: port for port in ports}
         port_id = self.vip.port_id or ""
         return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
@@ -129,7 +131,7 @@ class _Plugging:
         return self._filled(done["vip_group"].vip, now)
 
     def _without_groups(
-        self, vip: VIP, port: Json, plugged: Sequence[Json]
+        self, vip: VIP, port: PortAnswer, plugged: Sequence[PortAnswer]
     ) -> list[Amphora]:
         """Plug the VIP on a cloud that has no security groups."""
         refuse_others(self.cloud, port, self.load_balancer.id or "")
@@ -154,7 +156,7 @@ class _Plugging:
         done = self.cloud.flows.run("plug_vip", tasks, timely=True)
         return self._filled(vip, [done[f"now-{one.id}"].port for one in self.amphorae])
 
-    def _filled(self, vip: VIP, ports: Sequence[Json]) -> list[Amphora]:
+    def _filled(self, vip: VIP, ports: Sequence[PortAnswer]) -> list[Amphora]:
         pairs = zip(self.amphorae, ports, strict=True)
         return [vrrp_ports.filled(amphora, vip, port) for amphora, port in pairs]
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import addresses
 from networker.drivers.neutron.resources.cloud import Cloud
 
 
-def run(cloud: Cloud, port_id: str, subnet_id: str) -> Json:
+def run(cloud: Cloud, port_id: str, subnet_id: str) -> PortAnswer:
     """Take from a port all the addresses that it has on a subnet, and return the port."""
     return addresses.exchange(cloud, port_id, [], [subnet_id], lambda *_: None)

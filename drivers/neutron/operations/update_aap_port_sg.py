@@ -6,7 +6,7 @@ from __future__ import annotations
 from networker import exceptions
 from networker.context import require_time
 from networker.drivers.flow import reverting, task
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.resources import port_backup, security_groups
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import Claimed, difference, is_lent
@@ -37,7 +37,7 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP) -
     with reverting("update_aap_port_sg") as on_failure:
         claimed = Claimed(port, made=False)
 
-        def change(now: Json) -> Json:
+        def change(now: PortAnswer) -> Json:
             needed = difference(now, wanted)
             if is_lent(now):
                 port_backup.save(cloud, owner, group, now, needed)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_in_doubt
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import (
@@ -33,7 +34,7 @@ _TRIES = 20
 #: Seconds of the longest pause before another try.
 _PAUSE = 0.5
 
-Addresses = Sequence[Json]
+Addresses = Sequence[Mapping[str, Any]]
 Change = Callable[[Addresses], Addresses]
 OnFailure = Callable[..., None]
 
@@ -44,8 +45,8 @@ def exchange(
     gained: Addresses,
     lost: Collection[str],
     on_failure: OnFailure,
-    seen: Json | None = None,
-) -> Json:
+    seen: PortAnswer | None = None,
+) -> PortAnswer:
     """Give a port addresses that it does not have, and take others from it.
 
     :param gained: subnets, and addresses on them; any if none is named
@@ -68,8 +69,8 @@ def _changed(
     port_id: str,
     change: Change,
     on_failure: OnFailure,
-    seen: Json | None,
-) -> Json:
+    seen: PortAnswer | None,
+) -> PortAnswer:
     """Return a port once its addresses are what `change` makes of them."""
     for _ in range(_TRIES):
         port, seen = seen or cloud.ports.get(port_id), None
@@ -85,7 +86,7 @@ def _changed(
     raise Refused(orig_msg=text, orig_code=412)
 
 
-def _relied(cloud: Cloud, port: Json, change: Change) -> Json | None:
+def _relied(cloud: Cloud, port: PortAnswer, change: Change) -> PortAnswer | None:
     """Keep another call that gave a port its addresses from taking them back.
 
     :returns: None if it did so just before
@@ -100,10 +101,10 @@ def _relied(cloud: Cloud, port: Json, change: Change) -> Json | None:
 
 
 def _exchange(
-    cloud: Cloud, port: Json, wanted: Addresses, on_failure: OnFailure
-) -> Json | None:
+    cloud: Cloud, port: PortAnswer, wanted: Addresses, on_failure: OnFailure
+) -> PortAnswer | None:
     """Change the addresses of a port; None if somebody else is changing it, too."""
-    marked: Json | None = port
+    marked: PortAnswer | None = port
     if is_marked(port):
         marked = _alone(cloud, port, {"description": ownership.new_mark()})
     if marked is None:
@@ -120,13 +121,13 @@ def _exchange(
     return after
 
 
-def _alone(cloud: Cloud, port: Json, change: Json) -> Json | None:
+def _alone(cloud: Cloud, port: PortAnswer, change: Json) -> PortAnswer | None:
     """Change a port; None if somebody else changed it since it was seen."""
     after = cloud.ports.change(port, change)
     return after if after and is_alone(port, change, after) else None
 
 
-def _fits(held: Json, wanted: Json) -> bool:
+def _fits(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     address = wanted.get("ip_address")
     return bool(held["subnet_id"] == wanted["subnet_id"]) and (
         address is None or same_address(held["ip_address"], address)

@@ -10,10 +10,10 @@ from functools import partial
 from oslo_config import cfg
 
 from networker.drivers.flow import Errors, Flows, attempt, raise_all, task
+from networker.drivers.neutron.api.answers import PortAnswer, RuleAnswer
 from networker.drivers.neutron.api.extensions import Extensions
 from networker.drivers.neutron.api.requests import Api
 from networker.drivers.neutron.api.session import Session
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources.ports import Ports
 from networker.drivers.neutron.resources.security_group_rules import GroupRules
 from networker.drivers.neutron.resources.security_groups import SecurityGroups
@@ -53,7 +53,7 @@ class Cloud:
             flows=Flows(conf),
         )
 
-    def remove(self, operation: str, ports: Sequence[Json]) -> None:
+    def remove(self, operation: str, ports: Sequence[PortAnswer]) -> None:
         """Detach ports from their servers, and delete each that is detached.
 
         A port that can not be removed does not hold the others.
@@ -79,7 +79,7 @@ class Cloud:
         raise_all(refused, failed, dict.fromkeys(names.values(), why))
 
     def remove_rules_at_once(
-        self, remove: Callable[[Json], object], surplus: Sequence[Json]
+        self, remove: Callable[[RuleAnswer], object], surplus: Sequence[RuleAnswer]
     ) -> None:
         """Remove rules of a security group, all at the same time.
 
@@ -97,6 +97,6 @@ class Cloud:
         self.session.close()
 
 
-def _named(port: Json) -> str:
+def _named(port: PortAnswer) -> str:
     server = f" of server {port['device_id']}" if port["device_id"] else ""
     return f"port {port['id']}{server}"

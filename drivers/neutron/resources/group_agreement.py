@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from networker.drivers import naming, rules
 from networker.drivers.flow import revert_one, reverting
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import GroupAnswer, Json, PortAnswer
 from networker.drivers.neutron.resources import (
     ownership,
     port_backup,
@@ -29,11 +29,13 @@ from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import (
     Changed,
     Claimed,
+    attributes,
     counted,
     difference,
     is_alone,
     is_lent,
     is_ours,
+    with_changes,
 )
 from networker.drivers.neutron.resources.vip_group import VipGroup
 from networker.models import LoadBalancer
@@ -58,9 +60,9 @@ class Agreed:
         put since it was seen first
     """
 
-    group: Json
+    group: GroupAnswer
     before: dict[str, Json] = dataclasses.field(default_factory=dict)
-    after: dict[str, Json] = dataclasses.field(default_factory=dict)
+    after: dict[str, PortAnswer] = dataclasses.field(default_factory=dict)
     revisions: dict[str, int] = dataclasses.field(default_factory=dict)
     shared: bool = False
     overwrote: bool = False
@@ -127,7 +129,7 @@ class GroupAgreement:
         self,
         vip_group: VipGroup,
         agreed: Agreed,
-        ports: Sequence[Json],
+        ports: Sequence[PortAnswer],
         made: Mapping[str, Claimed],
         *,
         last: bool,
@@ -163,7 +165,7 @@ class GroupAgreement:
         return alone
 
     def _of_vip(
-        self, vip_group: VipGroup, agreed: Agreed, port: Json, *, amphorae: bool
+        self, vip_group: VipGroup, agreed: Agreed, port: PortAnswer, *, amphorae: bool
     ) -> Json:
         """Return what to change of the VIP's port."""
         group = agreed.group
@@ -184,24 +186,26 @@ class GroupAgreement:
         mark = group["description"] if own else new
         return {"security_groups": wanted, "description": mark}
 
-    def _of_amphora(self, vip_group: VipGroup, group: Json, port: Json) -> Json:
+    def _of_amphora(
+        self, vip_group: VipGroup, group: GroupAnswer, port: PortAnswer
+    ) -> Json:
         needed = difference(port, vrrp_ports.vip_attributes(vip_group.vip, group["id"]))
         return needed | vrrp_ports.missing_address(port, vip_group.vip)
 
-    def _fresh(self, ports: Sequence[Json]) -> list[Json]:
+    def _fresh(self, ports: Sequence[PortAnswer]) -> list[PortAnswer]:
         found = self.cloud.ports.list(id=[port["id"] for port in ports])
         now = {port["id"]: port for port in found}
         return [now.get(port["id"], port) for port in ports]
 
     def _winner(
-        self, vip_group: VipGroup, first: Json, *, marking: bool = False
-    ) -> Json:
+        self, vip_group: VipGroup, first: PortAnswer, *, marking: bool = False
+    ) -> GroupAnswer:
         """Return the group on which calls at once agree.
 
         :param first: the amphora's port that has it
         :param marking: whether to mark it in any case, and not only another call's
         """
-        group: Json | None = vip_group.group
+        group: GroupAnswer | None = vip_group.group
         if vip_group.group["id"] not in first["security_groups"]:
             groups = self.cloud.groups.find(self.load_balancer.id or "")
             group = security_groups.choose(groups, [first])
@@ -212,7 +216,9 @@ class GroupAgreement:
             return vip_group.group
         return self._filled(vip_group, self._marked(vip_group, group))
 
-    def _agreed(self, vip_group: VipGroup, port: Json, overwrote: bool) -> Json:
+    def _agreed(
+        self, vip_group: VipGroup, port: PortAnswer, overwrote: bool
+    ) -> GroupAnswer:
         """Return the group on which calls at once agree where there is no amphora.
 
         :param port: the VIP's, as it is now
@@ -227,7 +233,7 @@ class GroupAgreement:
         # Its rules are being changed in another task.
         return self._marked(vip_group, vip_group.group)
 
-    def _marked(self, vip_group: VipGroup, group: Json) -> Json:
+    def _marked(self, vip_group: VipGroup, group: GroupAnswer) -> GroupAnswer:
         mark = ownership.another_mark(group)
         if vip_group.made and group["id"] == vip_group.group["id"]:
             # This mark takes the place of another call's.
@@ -238,7 +244,7 @@ class GroupAgreement:
         self.relied.update({group["id"], mark})
         return self.cloud.groups.mark(group, mark)
 
-    def _filled(self, vip_group: VipGroup, group: Json) -> Json:
+    def _filled(self, vip_group: VipGroup, group: GroupAnswer) -> GroupAnswer:
         wanted = rules.wanted(self.load_balancer, vip_group.vip)
         return self.cloud.rules.change(group, wanted).group
 
@@ -258,7 +264,7 @@ class GroupAgreement:
         def again() -> None:
             for port_id, held in before.items():
                 now = agreed.after[port_id]
-                change = {name: now[name] for name in held}
+                change = attributes(now, held)
                 revert_one(
                     f"agree port {port_id}", self.cloud.ports.update, port_id, change
                 )
@@ -267,14 +273,14 @@ class GroupAgreement:
 
 
 def _remember(
-    vip_group: VipGroup, agreed: Agreed, port: Json, change: Mapping[str, object]
+    vip_group: VipGroup, agreed: Agreed, port: PortAnswer, change: Mapping[str, object]
 ) -> None:
     """Keep what a port was and will be.
 
     It is done before the change, since a request whose answer is lost may have been done.
     """
     port_id = port["id"]
-    agreed.after[port_id] = {**port, **change}
+    agreed.after[port_id] = with_changes(port, change)
     agreed.revisions[port_id] = port["revision_number"] + counted(change)
     if port_id == vip_group.port["id"]:
         agreed.left |= {*translation.groups(port)} - {
@@ -285,13 +291,13 @@ def _remember(
         # It is taken back together with the group.
         return
     changed = difference(port, {k: v for k, v in change.items() if k != "description"})
-    before = {name: port[name] for name in changed}
+    before = attributes(port, changed)
     if port_id == vip_group.port["id"] and "security_groups" in before:
         before["security_groups"] = _kept(agreed.group, port)
     agreed.before[port_id] = before | agreed.before.get(port_id, {})
 
 
-def _kept(group: Json, port: Json) -> list[str]:
+def _kept(group: GroupAnswer, port: PortAnswer) -> list[str]:
     """Return the groups that the VIP's port has when its change was taken back.
 
     A user's port bears no mark. A call that put it into the group, too, and changed nothing
@@ -305,9 +311,9 @@ def _kept(group: Json, port: Json) -> list[str]:
 def _is_alone(
     vip_group: VipGroup,
     agreed: Agreed,
-    port: Json,
+    port: PortAnswer,
     change: Mapping[str, object],
-    after: Json | None,
+    after: PortAnswer | None,
 ) -> bool:
     """Keep what a port is now, and tell whether nobody else has changed it.
 
@@ -317,7 +323,7 @@ def _is_alone(
     del agreed.revisions[port["id"]]
     if after is None:
         return False
-    changed = difference(port, {n: planned[n] for n in change})
+    changed = difference(port, attributes(planned, change))
     alone = is_alone(port, changed, after)
     if port["id"] == vip_group.port["id"]:
         # What puts a port into the group in which it is by now counts less.

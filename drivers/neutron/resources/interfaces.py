@@ -16,21 +16,21 @@ from networker.drivers.base import NetworkDriver
 from networker.drivers.delta import NewInterface, OldInterface
 from networker.drivers.flow import Done, OnFailure, revertible, task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import addresses, ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import Claimed, require_address
 from networker.drivers.operation import failing_as
 
 
-def plug(cloud: Cloud, new: NewInterface) -> Done[Json]:
+def plug(cloud: Cloud, new: NewInterface) -> Done[PortAnswer]:
     """Plug a server into a network; the result is the port.
 
     :raises PlugNetworkException: the cloud refused
     """
 
-    def once(relied: set[str]) -> Done[Json]:
+    def once(relied: set[str]) -> Done[PortAnswer]:
         return revertible(
             f"plug {new.compute_id} into {new.network_id}",
             lambda on_failure: _plug(cloud, new, relied, on_failure),
@@ -47,7 +47,7 @@ def plug(cloud: Cloud, new: NewInterface) -> Done[Json]:
 
 def _plug(
     cloud: Cloud, new: NewInterface, relied: set[str], on_failure: OnFailure
-) -> Json:
+) -> PortAnswer:
     address = translation.canonical(new.address) if new.address else ""
     purpose = "member", new.compute_id, new.network_id, address
     claimed = cloud.ports.claim(_body(new), *purpose)
@@ -93,8 +93,8 @@ class FoundInterfaces:
     :param missing: where there is none
     """
 
-    ports: Sequence[Json]
-    carrying: Sequence[Json]
+    ports: Sequence[PortAnswer]
+    carrying: Sequence[PortAnswer]
     missing: Sequence[OldInterface]
 
 
@@ -126,7 +126,7 @@ def find(cloud: Cloud, wanted: Sequence[OldInterface]) -> FoundInterfaces:
     return FoundInterfaces(going, carrying, missing)
 
 
-def _carrying(cloud: Cloud, ports: Sequence[Json]) -> list[Json]:
+def _carrying(cloud: Cloud, ports: Sequence[PortAnswer]) -> list[PortAnswer]:
     """Return the ports that an amphora has its VIP on."""
     paired = [port for port in ports if port["allowed_address_pairs"]]
     held = {group_id for port in paired for group_id in translation.groups(port)}
@@ -157,7 +157,7 @@ def _names(one: OldInterface) -> list[str]:
     return [naming.member_port(i) for i in (one.compute_id, one.amphora_id) if i]
 
 
-def _ours(one: OldInterface, found: Sequence[Json]) -> list[Json]:
+def _ours(one: OldInterface, found: Sequence[PortAnswer]) -> list[PortAnswer]:
     return [
         port
         for port in found
@@ -169,7 +169,7 @@ def _ours(one: OldInterface, found: Sequence[Json]) -> list[Json]:
     ]
 
 
-def _is_others(one: OldInterface, port: Json) -> bool:
+def _is_others(one: OldInterface, port: PortAnswer) -> bool:
     """Tell whether a port of a server is meant that no call about members may touch."""
     if port["device_id"] != one.compute_id or not _is_meant(one, port):
         return False
@@ -178,11 +178,11 @@ def _is_others(one: OldInterface, port: Json) -> bool:
     return not vrrp or (one.is_named and not was_members)
 
 
-def _is_members(port: Json) -> bool:
+def _is_members(port: PortAnswer) -> bool:
     return str(port["name"]).startswith(naming.MEMBER)
 
 
-def _is_meant(one: OldInterface, port: Json) -> bool:
+def _is_meant(one: OldInterface, port: PortAnswer) -> bool:
     return (
         port["network_id"] == one.network_id
         and one.port_id in (None, port["id"])

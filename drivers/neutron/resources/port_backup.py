@@ -18,10 +18,13 @@ from typing import Any
 import msgspec
 
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import is_attached
+
+#: A load balancer's security group, or its id only.
+Group = Mapping[str, Any]
 
 #: What tags begin with; the port's id, which part of how many it is, and the part follow.
 _PREFIX = "networker-had"
@@ -45,7 +48,11 @@ class Before(msgspec.Struct):
 
 
 def save(
-    cloud: Cloud, owner: str, group: Json, port: Json, change: Mapping[str, Any]
+    cloud: Cloud,
+    owner: str,
+    group: Group,
+    port: PortAnswer,
+    change: Mapping[str, Any],
 ) -> None:
     """Keep what a port is, before it is changed and put into a load balancer's group.
 
@@ -55,7 +62,7 @@ def save(
     held = translation.groups(port)
     if group["id"] in held or "security_groups" not in change:
         return
-    known = {one["id"]: one for one in cloud.groups.find(owner)}
+    known: dict[str, Group] = {one["id"]: one for one in cloud.groups.find(owner)}
     now = known.get(group["id"], group)
     # Of calls at once each can have made a group, and put the port into it before.
     before = [known[i] for i in held if i in known and i != group["id"]]
@@ -66,7 +73,7 @@ def save(
         _tag(cloud, now, tag)
 
 
-def restore(cloud: Cloud, port: Json, groups: Sequence[Json]) -> None:
+def restore(cloud: Cloud, port: PortAnswer, groups: Sequence[Group]) -> None:
     """Give a port back as it was, if it is in a load balancer's group.
 
     :param groups: a load balancer's
@@ -90,14 +97,14 @@ def restore(cloud: Cloud, port: Json, groups: Sequence[Json]) -> None:
         port = cloud.ports.get(port["id"])
 
 
-def forget(cloud: Cloud, port_id: str, groups: Sequence[Json]) -> None:
+def forget(cloud: Cloud, port_id: str, groups: Sequence[Group]) -> None:
     """Remove what was kept of a port that was given back."""
     for group in groups:
         for tag in sorted(_tags(port_id, group)):
             _untag(cloud, group, tag)
 
 
-def _change(port: Json, groups: Sequence[Json], gone: Collection[str]) -> Json:
+def _change(port: PortAnswer, groups: Sequence[Group], gone: Collection[str]) -> Json:
     """Return what makes a port what it was.
 
     :param gone: ids of groups that exist no more
@@ -118,11 +125,12 @@ def _change(port: Json, groups: Sequence[Json], gone: Collection[str]) -> Json:
     return change
 
 
-def _written(port: Json, change: Mapping[str, Any]) -> set[str]:
+def _written(port: PortAnswer, change: Mapping[str, Any]) -> set[str]:
     """Return the tags that keep what a port is."""
     before = Before(groups=translation.groups(port))
     if "allowed_address_pairs" in change:
-        before.pairs = port["allowed_address_pairs"]
+        pairs: Any = port["allowed_address_pairs"]
+        before.pairs = pairs
     held = {ip["subnet_id"] for ip in port["fixed_ips"]}
     new = {ip["subnet_id"] for ip in change.get("fixed_ips", ())} - held
     before.added = min(new, default=None)
@@ -134,7 +142,7 @@ def _written(port: Json, change: Mapping[str, Any]) -> set[str]:
     }
 
 
-def _read(port_id: str, group: Json) -> Before | None:
+def _read(port_id: str, group: Group) -> Before | None:
     """Return what a port was; None if nothing, or not all of it, was kept."""
     parts = sorted(tag.split(".")[2:] for tag in _tags(port_id, group))
     if not parts or len(parts) != int(parts[0][1]):
@@ -144,12 +152,12 @@ def _read(port_id: str, group: Json) -> Before | None:
     return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=Before)
 
 
-def _tags(port_id: str, group: Json) -> set[str]:
+def _tags(port_id: str, group: Group) -> set[str]:
     found: Sequence[str] = group.get("tags", ())
     return {tag for tag in found if tag.startswith(f"{_PREFIX}.{port_id}.")}
 
 
-def _tag(cloud: Cloud, group: Json, tag: str) -> None:
+def _tag(cloud: Cloud, group: Group, tag: str) -> None:
     try:
         cloud.network.put(_path(group, tag), None)
     except Refused as refused:
@@ -159,7 +167,7 @@ def _tag(cloud: Cloud, group: Json, tag: str) -> None:
         raise
 
 
-def _untag(cloud: Cloud, group: Json, tag: str) -> None:
+def _untag(cloud: Cloud, group: Group, tag: str) -> None:
     try:
         cloud.network.delete(_path(group, tag))
     except Refused as refused:
@@ -167,7 +175,7 @@ def _untag(cloud: Cloud, group: Json, tag: str) -> None:
             raise
 
 
-def _exists(cloud: Cloud, group: Json) -> bool:
+def _exists(cloud: Cloud, group: Group) -> bool:
     try:
         cloud.groups.get(group["id"])
     except Refused as refused:
@@ -177,7 +185,7 @@ def _exists(cloud: Cloud, group: Json) -> bool:
     return True
 
 
-def _path(group: Json, tag: str) -> str:
+def _path(group: Group, tag: str) -> str:
     return f"/security-groups/{group['id']}/tags/{urllib.parse.quote(tag, safe='')}"
 
 

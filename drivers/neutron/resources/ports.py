@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, cast
 
 from oslo_config import cfg
 from oslo_log import log
 
 from networker.drivers import naming
 from networker.drivers.flow import may_revert, reverting, without_deadline
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import (
     ADDRESS_IN_USE,
     MAC_IN_USE,
@@ -21,7 +22,6 @@ from networker.drivers.neutron.api.errors import (
     is_in_doubt,
 )
 from networker.drivers.neutron.api.requests import Api, time_is_up
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.exceptions import CloudUnavailable, NetworkException
 
@@ -43,7 +43,7 @@ class Claimed:
     :param made: whether this call made it, and has to remove it if it fails
     """
 
-    port: Json
+    port: PortAnswer
     made: bool
 
 
@@ -72,12 +72,12 @@ class Ports:
     api: Api
     conf: cfg.ConfigOpts
 
-    def get(self, port_id: str) -> Json:
+    def get(self, port_id: str) -> PortAnswer:
         """Return a port."""
-        port: Json = self.api.get(f"/ports/{port_id}")["port"]
+        port: PortAnswer = self.api.get(f"/ports/{port_id}")["port"]
         return port
 
-    def find(self, port_id: str) -> Json | None:
+    def find(self, port_id: str) -> PortAnswer | None:
         """Return a port, None if it does not exist."""
         try:
             return self.get(port_id)
@@ -86,7 +86,7 @@ class Ports:
                 raise
             return None
 
-    def list(self, **filters: str | Sequence[str]) -> list[Json]:
+    def list(self, **filters: str | Sequence[str]) -> list[PortAnswer]:
         """Return ports whose attributes have one of the given values.
 
         :raises ValueError: there is no filter, or one without a value, which Neutron would
@@ -96,7 +96,8 @@ class Ports:
         if empty or not filters:
             raise ValueError(f"no value to filter ports by: {empty}")
         query: dict[str, Any] = filters
-        return self.api.list("/ports", **query)
+        found: list[Any] = self.api.list("/ports", **query)
+        return found
 
     def claim(self, body: Json, *purpose: str) -> Claimed:
         """Make a port, or find the one that was made for the same purpose.
@@ -161,7 +162,7 @@ class Ports:
                     raise
         return Claimed(port, made=True)
 
-    def _made_after_all(self, wanted: Json, error: NetworkException) -> Json:
+    def _made_after_all(self, wanted: Json, error: NetworkException) -> PortAnswer:
         """Return a port that may have been made, or may be just now.
 
         Asking for it once more answers only after that; then it is there for certain.
@@ -170,7 +171,7 @@ class Ports:
         """
         conflict = False
         try:
-            port: Json = self.api.post("/ports", {"port": wanted})["port"]
+            port: PortAnswer = self.api.post("/ports", {"port": wanted})["port"]
         except (Refused, CloudUnavailable) as again:
             conflict = again.orig_code == 409
         else:
@@ -183,11 +184,11 @@ class Ports:
             raise Refused(orig_msg=text, orig_code=409, kind="MacAddressInUse")
         raise error
 
-    def _holder(self, wanted: Json) -> Json | None:
+    def _holder(self, wanted: Json) -> PortAnswer | None:
         place = {key: wanted[key] for key in ("network_id", "mac_address")}
         return next(iter(self.list(**place)), None)
 
-    def _found(self, held: Json, wanted: Json) -> Claimed | None:
+    def _found(self, held: PortAnswer, wanted: Json) -> Claimed | None:
         """Claim a port that is there; None if it is so no longer."""
         if ownership.same_mark(held, wanted):
             return Claimed(held, made=True)
@@ -198,7 +199,7 @@ class Ports:
             port = None
         return Claimed(port, made=False) if port else None
 
-    def mark(self, port_id: str, mark: str = "") -> Json | None:
+    def mark(self, port_id: str, mark: str = "") -> PortAnswer | None:
         """Rely on a port of the driver's that another call may have made just now.
 
         :param mark: a new one if it is empty
@@ -211,11 +212,13 @@ class Ports:
                 raise
             return None
 
-    def _is(self, port: Json, body: Json) -> bool:
+    def _is(self, port: PortAnswer, body: Json) -> bool:
         owner = body.get("project_id") or self.api.project_id()
         return bool(port["name"] == body["name"] and port["project_id"] == owner)
 
-    def update(self, port_id: str, changes: Json, revision: int | None = None) -> Json:
+    def update(
+        self, port_id: str, changes: Json, revision: int | None = None
+    ) -> PortAnswer:
         """Change a port, and return it.
 
         :param revision: only if this is its ``revision_number``, else refuse with 412
@@ -223,7 +226,9 @@ class Ports:
         body = {"port": changes}
         for left in reversed(range(_TRIES)):
             try:
-                port: Json = self.api.put(f"/ports/{port_id}", body, revision)["port"]
+                port: PortAnswer = self.api.put(f"/ports/{port_id}", body, revision)[
+                    "port"
+                ]
             except Refused as refused:
                 if not self._was_overtaken(port_id, changes, refused):
                     raise
@@ -254,7 +259,9 @@ class Ports:
         words = (refused.orig_msg or "").split()
         return any(one["ip_address"] in words for one in held)
 
-    def change(self, port: Json, changes: Json, *, last: bool = False) -> Json | None:
+    def change(
+        self, port: PortAnswer, changes: Json, *, last: bool = False
+    ) -> PortAnswer | None:
         """Change a port as it was seen; None if it has been changed meanwhile.
 
         :param last: whether that is an error
@@ -275,7 +282,7 @@ class Ports:
         if claimed.made:
             self.delete_unmarked(claimed.port)
 
-    def delete_unmarked(self, port: Json) -> None:
+    def delete_unmarked(self, port: PortAnswer) -> None:
         """Delete a port unless another call has come to rely on it."""
         for left in reversed(range(_TRIES)):
             now = self.find(port["id"])
@@ -292,7 +299,7 @@ class Ports:
             else:
                 return
 
-    def ensure(self, claimed: Claimed, wanted: Callable[[Json], Json]) -> Changed:
+    def ensure(self, claimed: Claimed, wanted: Callable[[PortAnswer], Json]) -> Changed:
         """Change a port; taken back by :meth:`revert`.
 
         :param wanted: tells what to change of the port as it is
@@ -311,13 +318,15 @@ class Ports:
                 port = self.rely(port)
         return Changed(port, claimed.made, {})
 
-    def rely(self, port: Json) -> Json:
+    def rely(self, port: PortAnswer) -> PortAnswer:
         """Rely on a port as it is, which another call may have changed just now."""
         if is_marked(port) and ownership.is_recent(port):
             return self.mark(port["id"]) or self.get(port["id"])
         return port
 
-    def _complete(self, port: Json, change: Json, *, last: bool) -> Changed | None:
+    def _complete(
+        self, port: PortAnswer, change: Json, *, last: bool
+    ) -> Changed | None:
         """Change a port that this call made; None if it was changed meanwhile.
 
         Another call may have found the port and given it the same, which it takes back if
@@ -328,10 +337,12 @@ class Ports:
             return None
         return Changed(after, True, {})
 
-    def _change_marked(self, port: Json, change: Json, *, last: bool) -> Changed | None:
+    def _change_marked(
+        self, port: PortAnswer, change: Json, *, last: bool
+    ) -> Changed | None:
         """Change a port as it was seen; None if it was changed meanwhile."""
         marking = {"description": ownership.new_mark()} if is_marked(port) else {}
-        before = {name: port[name] for name in change}
+        before = attributes(port, change)
         with reverting("change") as on_failure:
             try:
                 after = self.change(port, change | marking, last=last)
@@ -362,20 +373,20 @@ class Ports:
         if after and not is_alone(now, change, after):
             # Another call has come to rely on it just before.
             LOG.warning("port %s is another call's too, and is as it was", now["id"])
-            self.update(now["id"], {name: now[name] for name in change})
+            self.update(now["id"], attributes(now, change))
 
 
-def possibly_changed(port: Json, change: Json, before: Json) -> Changed:
+def possibly_changed(port: PortAnswer, change: Json, before: Json) -> Changed:
     """Return a port whose change may have been made, for :meth:`Ports.revert`.
 
     :param port: as it was seen
     :param before: what is to come back of it
     """
     revision = port["revision_number"] + counted(change)
-    return Changed({**port, **change}, False, before, revision)
+    return Changed(with_changes(port, change), False, before, revision)
 
 
-def require_address(port: Json) -> None:
+def require_address(port: PortAnswer) -> None:
     """Refuse a port without an address, with which nobody could do anything.
 
     Neutron makes it where the network has no subnet, or defers the choice of its addresses
@@ -391,28 +402,28 @@ def require_address(port: Json) -> None:
         raise Refused(orig_msg=text)
 
 
-def is_attached(port: Json) -> bool:
+def is_attached(port: PortAnswer) -> bool:
     """Tell whether a server has a port."""
     return str(port["device_owner"]).startswith("compute:")
 
 
-def is_ours(port: Json) -> bool:
+def is_ours(port: PortAnswer) -> bool:
     """Tell whether a driver of load balancers made a port, this one or Octavia's."""
     return str(port["name"]).startswith(naming.OURS)
 
 
-def is_lent(port: Json) -> bool:
+def is_lent(port: PortAnswer) -> bool:
     """Tell whether a port on which a VIP is put was made for something else."""
     made = str(port["name"]).startswith(naming.VRRP)
     return not made and port["device_owner"] != naming.OWNER
 
 
-def was_changed(port: Json) -> bool:
+def was_changed(port: PortAnswer) -> bool:
     """Tell whether a call has changed a port just now, and has not only made it."""
     return bool(port["revision_number"] > _AS_MADE and ownership.is_recent(port))
 
 
-def is_marked(port: Json) -> bool:
+def is_marked(port: PortAnswer) -> bool:
     """Tell whether calls see each other by marks in a port's description.
 
     Those of other ports are users' words.
@@ -430,7 +441,7 @@ def counted(changed: Collection[str]) -> int:
     return ("description" in changed) + bool(set(changed) - {"description"})
 
 
-def is_alone(port: Json, changed: Collection[str], after: Json) -> bool:
+def is_alone(port: PortAnswer, changed: Collection[str], after: PortAnswer) -> bool:
     """Tell whether nobody else has changed a port since it was seen.
 
     :param port: as it was seen
@@ -440,7 +451,18 @@ def is_alone(port: Json, changed: Collection[str], after: Json) -> bool:
     return bool(after["revision_number"] <= port["revision_number"] + counted(changed))
 
 
-def difference(port: Json, wanted: dict[str, Any]) -> Json:
+def attributes(port: PortAnswer, names: Iterable[str]) -> Json:
+    """Return some attributes of a port as they are, such as to change them back."""
+    held: Mapping[str, Any] = port
+    return {name: held[name] for name in names}
+
+
+def with_changes(port: PortAnswer, changes: Mapping[str, Any]) -> PortAnswer:
+    """Return a port as it is after changes."""
+    return cast("PortAnswer", {**port, **changes})
+
+
+def difference(port: PortAnswer, wanted: dict[str, Any]) -> Json:
     """Return what of a port's attributes is not as wanted.
 
     :param wanted: attributes; ``security_groups`` in any order
@@ -466,7 +488,7 @@ def _identity(place: Json) -> str:
     return str(place.get("ip_address") or f"any of {place.get('subnet_id')}")
 
 
-def _has_others(port: Json, revision: int | None) -> bool:
+def _has_others(port: PortAnswer, revision: int | None) -> bool:
     """Tell by a port's revision number whether another call has changed it.
 
     Its mark may have been overwritten by the change of which the answer is lost.

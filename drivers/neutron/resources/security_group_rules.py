@@ -20,9 +20,9 @@ from oslo_log import log
 from networker.context import require_time
 from networker.drivers import rules
 from networker.drivers.flow import may_revert, revert_one, reverting, without_deadline
+from networker.drivers.neutron.api.answers import GroupAnswer, RuleAnswer
 from networker.drivers.neutron.api.errors import Refused, is_in_doubt
 from networker.drivers.neutron.api.requests import time_is_up
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.security_groups import SecurityGroups
 from networker.drivers.rules import Rule
@@ -44,17 +44,17 @@ class Plan:
     """
 
     missing: frozenset[Fields]
-    surplus: Sequence[Json]
+    surplus: Sequence[RuleAnswer]
 
 
-def plan(group: Json, wanted: set[Rule]) -> Plan:
+def plan(group: GroupAnswer, wanted: set[Rule]) -> Plan:
     """Return what has to change in a group to have the wanted rules."""
     held, keys = known(group["security_group_rules"]), set(map(_fields, wanted))
     surplus = [rule for key, rule in held.items() if key not in keys]
     return Plan(missing=frozenset(keys - held.keys()), surplus=surplus)
 
 
-def is_as_made(group: Json) -> bool:
+def is_as_made(group: GroupAnswer) -> bool:
     """Tell whether nobody but the call that made a group has changed it.
 
     Rules that were removed are not seen, but that the group was changed after its rules
@@ -66,7 +66,7 @@ def is_as_made(group: Json) -> bool:
     return quiet and only_maker(group)
 
 
-def only_maker(group: Json) -> bool:
+def only_maker(group: GroupAnswer) -> bool:
     """Tell whether all rules of a group are those of the call that made it.
 
     They are taken back by deleting the group, and not otherwise.
@@ -77,7 +77,7 @@ def only_maker(group: Json) -> bool:
     )
 
 
-def came_with(group: Json, rule: Json) -> bool:
+def came_with(group: GroupAnswer, rule: RuleAnswer) -> bool:
     """Tell whether Neutron made a rule together with its group.
 
     An operator can let every new group have some, of which no call is the maker.
@@ -86,7 +86,7 @@ def came_with(group: Json, rule: Json) -> bool:
     return not ownership.origin(rule) and age <= _MOMENT
 
 
-def has_others(group: Json, surplus: Sequence[Json]) -> bool:
+def has_others(group: GroupAnswer, surplus: Sequence[RuleAnswer]) -> bool:
     """Tell whether another call than the maker may have added rules that stay just now."""
     held = known(group["security_group_rules"]).values()
     staying = [rule for rule in held if rule not in surplus]
@@ -98,7 +98,7 @@ def has_others(group: Json, surplus: Sequence[Json]) -> bool:
     )
 
 
-def may_be_half_filled(group: Json, batch: int) -> bool:
+def may_be_half_filled(group: GroupAnswer, batch: int) -> bool:
     """Tell whether another call may be adding more rules than there are in one request.
 
     :param batch: how many that is
@@ -111,7 +111,7 @@ def may_be_half_filled(group: Json, batch: int) -> bool:
     return any(times >= batch for times in recent.values())
 
 
-def known(held: Iterable[Json]) -> Mapping[Fields, Json]:
+def known(held: Iterable[RuleAnswer]) -> Mapping[Fields, RuleAnswer]:
     """Return the rules that a driver may change, as Neutron shows them, by their fields."""
     pairs = [(rules.read(rule), rule) for rule in held]
     return {_fields(key): rule for key, rule in pairs if key is not None}
@@ -217,7 +217,7 @@ LOG = log.getLogger(__name__)
 _CHANGES = 5
 
 #: Does something with each of some rules, given its name for the log.
-ForEach = Callable[[Callable[[Json], object], Sequence[Json]], object]
+ForEach = Callable[[Callable[[RuleAnswer], object], Sequence[RuleAnswer]], object]
 
 
 @dataclasses.dataclass
@@ -234,10 +234,10 @@ class RuleChange:
         group's end will be the rules'
     """
 
-    group: Json
+    group: GroupAnswer
     wanted: set[Rule]
     mark: str
-    removed: list[Json] = dataclasses.field(default_factory=list)
+    removed: list[RuleAnswer] = dataclasses.field(default_factory=list)
     confirmed: set[str] = dataclasses.field(default_factory=set)
     added: set[Fields] = dataclasses.field(default_factory=set)
     kept: bool = False
@@ -255,9 +255,12 @@ class _Taken:
     removed: set[Fields] = dataclasses.field(default_factory=set)
     restored: set[Fields] = dataclasses.field(default_factory=set)
 
-    def has_others(self, group: Json) -> bool:
+    def has_others(self, group: GroupAnswer) -> bool:
         """Tell whether another call has added or removed rules of a group meanwhile."""
-        held = group["security_group_rules"]
+        return self.has_others_among(group["security_group_rules"])
+
+    def has_others_among(self, held: Sequence[RuleAnswer]) -> bool:
+        """Tell it by the rules that the group has."""
         there = {rule["id"] for rule in held} | self.change.confirmed
         if any(rule["id"] not in there for rule in self.change.removed):
             return True
@@ -276,7 +279,7 @@ class GroupRules:
 
     def change(
         self,
-        group: Json,
+        group: GroupAnswer,
         wanted: set[Rule],
         for_each: ForEach | None = None,
         *,
@@ -310,7 +313,7 @@ class GroupRules:
         return change
 
     def change_shared(
-        self, group: Json, wanted: set[Rule], for_each: ForEach | None = None
+        self, group: GroupAnswer, wanted: set[Rule], for_each: ForEach | None = None
     ) -> RuleChange:
         """Change a group that another call may be changing just now.
 
@@ -328,7 +331,7 @@ class GroupRules:
         """Do what is planned, and tell whether nobody else did any of it."""
         gone = []
 
-        def remove(rule: Json) -> None:
+        def remove(rule: RuleAnswer) -> None:
             if not self._remove(change, rule):
                 change.kept = True
                 gone.append(rule)
@@ -347,7 +350,7 @@ class GroupRules:
             change.kept = True
         return alone
 
-    def _remove(self, change: RuleChange, rule: Json) -> bool:
+    def _remove(self, change: RuleChange, rule: RuleAnswer) -> bool:
         """Remove a rule, and tell whether this call did for certain."""
         try:
             done = self.groups.api.delete(f"/security-group-rules/{rule['id']}")
@@ -368,7 +371,7 @@ class GroupRules:
 
         def take_back() -> None:
             held = self._rules(change.group["id"])
-            if taken.has_others({"security_group_rules": held}):
+            if taken.has_others_among(held):
                 LOG.warning("another call has changed rules, too: they stay")
                 return
             lost = known(change.removed).keys() - known(held).keys()
@@ -392,15 +395,17 @@ class GroupRules:
         if not change.kept:
             self.groups.take_back(change.group, take_back, redo, taken.has_others)
 
-    def _rules(self, group_id: str) -> Sequence[Json]:
-        held: Sequence[Json] = self.groups.get(group_id)["security_group_rules"]
+    def _rules(self, group_id: str) -> Sequence[RuleAnswer]:
+        held: Sequence[RuleAnswer] = self.groups.get(group_id)["security_group_rules"]
         return held
 
 
-def _one_by_one(function: Callable[[Json], object], held: Sequence[Json]) -> None:
+def _one_by_one(
+    function: Callable[[RuleAnswer], object], held: Sequence[RuleAnswer]
+) -> None:
     for rule in held:
         function(rule)
 
 
-def _is_marked(rule: Json, change: RuleChange) -> bool:
+def _is_marked(rule: RuleAnswer, change: RuleChange) -> bool:
     return bool(rule.get("description") == change.mark)

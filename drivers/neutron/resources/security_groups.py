@@ -14,10 +14,10 @@ from oslo_log import log
 from networker.drivers import naming
 from networker.drivers.flow import may_revert, without_deadline
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.api.extensions import SECURITY_GROUPS, Extensions
 from networker.drivers.neutron.api.requests import Api, time_is_up
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.exceptions import CloudUnavailable
 
@@ -43,7 +43,7 @@ class SecurityGroups:
     api: Api
     extensions: Extensions
 
-    def find(self, load_balancer_id: str) -> list[Json]:
+    def find(self, load_balancer_id: str) -> list[GroupAnswer]:
         """Return a load balancer's groups with their rules, the oldest first.
 
         There are several only until a race is settled, and none where the cloud has no
@@ -51,7 +51,7 @@ class SecurityGroups:
         """
         return self.look(naming.vip_device(load_balancer_id)) or []
 
-    def look(self, group_name: str) -> list[Json] | None:
+    def look(self, group_name: str) -> list[GroupAnswer] | None:
         """Return the groups with a name, the oldest first.
 
         :returns: None if the cloud has no security groups
@@ -65,17 +65,20 @@ class SecurityGroups:
             return None
         return sorted(found, key=lambda group: (group["created_at"], group["id"]))
 
-    def named(self, group_ids: Iterable[str]) -> list[Json]:
+    def named(self, group_ids: Iterable[str]) -> list[GroupAnswer]:
         """Return those of some groups that are load balancers'."""
         wanted = list(group_ids)
         found = self._list(id=wanted) if wanted else []
         return [group for group in found if group["name"].startswith(naming.DEVICE)]
 
-    def _list(self, **query: Any) -> list[Json]:
+    def _list(self, **query: Any) -> list[GroupAnswer]:
         project_id = self.api.project_id()
-        return self.api.list("/security-groups", project_id=project_id, **query)
+        found: list[Any] = self.api.list(
+            "/security-groups", project_id=project_id, **query
+        )
+        return found
 
-    def create(self, load_balancer_id: str) -> Json:
+    def create(self, load_balancer_id: str) -> GroupAnswer:
         """Make a load balancer's group.
 
         A group's name is not unique, so before a request whose answer was lost is made
@@ -86,7 +89,7 @@ class SecurityGroups:
         group = {"name": naming.vip_device(load_balancer_id), "description": mark}
         for left in reversed(range(_TRIES)):
             try:
-                made: Json = self.api.post(
+                made: GroupAnswer = self.api.post(
                     "/security-groups", {"security_group": group}, repeat=False
                 )["security_group"]
             except (Refused, CloudUnavailable) as error:
@@ -104,7 +107,7 @@ class SecurityGroups:
 
     def _made_after_all(
         self, load_balancer_id: str, mark: str, late: bool
-    ) -> Json | None:
+    ) -> GroupAnswer | None:
         """Return the group that has a mark.
 
         :param late: wait a moment for it, and delete it
@@ -120,7 +123,7 @@ class SecurityGroups:
                 time.sleep(self.api.conf.neutron.poll_interval if late else 0)
         return None
 
-    def mark(self, group: Json, mark: str = "") -> Json:
+    def mark(self, group: GroupAnswer, mark: str = "") -> GroupAnswer:
         """Rely on a group, or on what has it, that another call may have made just now.
 
         :param mark: a new one if it is empty
@@ -131,15 +134,15 @@ class SecurityGroups:
             "security_group": {"description": mark or ownership.another_mark(group)}
         }
         answer = self.api.put(f"/security-groups/{group['id']}", body)
-        marked: Json = answer["security_group"]
+        marked: GroupAnswer = answer["security_group"]
         return marked
 
     def take_back(
         self,
-        group: Json,
+        group: GroupAnswer,
         revert: Callable[[], object],
         redo: Callable[[], object],
-        others: Callable[[Json], bool] = lambda _: False,
+        others: Callable[[GroupAnswer], bool] = lambda _: False,
     ) -> None:
         """Revert something unless another call has come to rely on it.
 
@@ -160,7 +163,9 @@ class SecurityGroups:
             )
 
     def is_left_alone(
-        self, group: Json, others: Callable[[Json], bool] = lambda _: False
+        self,
+        group: GroupAnswer,
+        others: Callable[[GroupAnswer], bool] = lambda _: False,
     ) -> bool:
         """Tell whether a group has the mark with which this call saw it last.
 
@@ -174,9 +179,11 @@ class SecurityGroups:
             return False
         return ownership.same_mark(now, group) and not others(now)
 
-    def get(self, group_id: str) -> Json:
+    def get(self, group_id: str) -> GroupAnswer:
         """Return a group with its rules."""
-        group: Json = self.api.get(f"/security-groups/{group_id}")["security_group"]
+        group: GroupAnswer = self.api.get(f"/security-groups/{group_id}")[
+            "security_group"
+        ]
         return group
 
     def delete(self, group_id: str) -> None:
@@ -203,7 +210,9 @@ class SecurityGroups:
         return True
 
 
-def choose(groups: Sequence[Json], ports: Iterable[Json]) -> Json | None:
+def choose(
+    groups: Sequence[GroupAnswer], ports: Iterable[PortAnswer]
+) -> GroupAnswer | None:
     """Return which of a load balancer's groups is its: one in use, else the oldest."""
     used = {group_id for port in ports for group_id in translation.groups(port)}
     return next((g for g in groups if g["id"] in used), groups[0] if groups else None)

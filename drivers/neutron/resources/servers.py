@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from oslo_config import cfg
 
+from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.api.requests import Api, seconds_left
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.ports import Claimed, Ports
 from networker.exceptions import AmphoraNotFound, CloudUnavailable
@@ -112,7 +112,7 @@ class Servers:
                 raise _no_server(compute_id, refused) from refused
             raise
 
-    def unattach(self, compute_id: str, port: Json) -> None:
+    def unattach(self, compute_id: str, port: PortAnswer) -> None:
         """Detach a port unless another call has come to rely on it."""
         now = self.ports.find(port["id"])
         if (
@@ -130,7 +130,7 @@ class Servers:
         if now and not ownership.same_mark(now, port) and not now["device_id"]:
             self._attach(compute_id, now["id"])
 
-    def detach(self, port: Json) -> bool:
+    def detach(self, port: PortAnswer) -> bool:
         """Begin to detach a port from its server, and tell whether to wait for it."""
         if not _is_held(port):
             return False
@@ -179,7 +179,7 @@ class Servers:
         return {port["id"] for port in found if _is_held(port)}
 
 
-def _is_held(port: Json) -> bool:
+def _is_held(port: PortAnswer) -> bool:
     """Tell whether a server has a port, or is getting it.
 
     Nova takes the owner from a port that it detaches, together with the server. Where only

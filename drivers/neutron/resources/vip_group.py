@@ -19,8 +19,8 @@ from networker import exceptions
 from networker.drivers import naming, rules
 from networker.drivers.flow import Task, task
 from networker.drivers.neutron.api import translation
+from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone, is_in_doubt
-from networker.drivers.neutron.api.translation import Json
 from networker.drivers.neutron.resources import ownership, security_groups
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import (
@@ -61,20 +61,20 @@ class VipGroup:
     """
 
     vip: VIP
-    port: Json
-    group: Json
+    port: PortAnswer
+    group: GroupAnswer
     made: bool
     shared: bool
-    plugged: Sequence[Json]
+    plugged: Sequence[PortAnswer]
     #: Rules that this call gave the group that it made.
     filled: set[Fields] = dataclasses.field(default_factory=set)
     #: The VIP's port as it was each time before this call changed it.
-    before: list[Json] = dataclasses.field(default_factory=list)
+    before: list[PortAnswer] = dataclasses.field(default_factory=list)
     #: Marks of other calls that were seen on the group that this call made.
     others: set[str] = dataclasses.field(default_factory=set)
 
     @property
-    def last_seen(self) -> Json:
+    def last_seen(self) -> PortAnswer:
         """The VIP's port as it was before this call changed it the last time, if it did."""
         return [self.port, *self.before][-1]
 
@@ -106,7 +106,11 @@ class VipGroups:
     relied: set[str]
 
     def prepare(
-        self, vip: VIP, port: Json, groups: Sequence[Json], plugged: Sequence[Json] = ()
+        self,
+        vip: VIP,
+        port: PortAnswer,
+        groups: Sequence[GroupAnswer],
+        plugged: Sequence[PortAnswer] = (),
     ) -> VipGroup:
         """Return the group with the VIP's port; it is made if there is none.
 
@@ -135,7 +139,7 @@ class VipGroups:
 
         What bears a trace of another call is left alone.
         """
-        freed: list[tuple[Json, set[str]]] = []
+        freed: list[tuple[PortAnswer, set[str]]] = []
         for left in reversed(range(_TRIES if vip_group.made else 0)):
             try:
                 self._revert(vip_group, freed)
@@ -147,7 +151,9 @@ class VipGroups:
             else:
                 return
 
-    def _revert(self, vip_group: VipGroup, freed: list[tuple[Json, set[str]]]) -> None:
+    def _revert(
+        self, vip_group: VipGroup, freed: list[tuple[PortAnswer, set[str]]]
+    ) -> None:
         """Revert it once, as far as no other call relies on it.
 
         :param freed: is given the port as it was before it is freed, and the ids of other
@@ -173,7 +179,7 @@ class VipGroups:
                 for group_id in lent:
                     delete(group_id)
 
-    def _found(self, group_id: str) -> Json | None:
+    def _found(self, group_id: str) -> GroupAnswer | None:
         try:
             return self.cloud.groups.get(group_id)
         except Refused as refused:
@@ -182,7 +188,7 @@ class VipGroups:
             return None
 
     def _is_left_alone(
-        self, vip_group: VipGroup, group: Json, port: Json | None
+        self, vip_group: VipGroup, group: GroupAnswer, port: PortAnswer | None
     ) -> bool:
         """Tell whether a group has what this call gave it, and no more.
 
@@ -200,7 +206,10 @@ class VipGroups:
         return filled and not surplus and only_maker(group) and (own or lost)
 
     def _free(
-        self, vip_group: VipGroup, port: Json, freed: list[tuple[Json, set[str]]]
+        self,
+        vip_group: VipGroup,
+        port: PortAnswer,
+        freed: list[tuple[PortAnswer, set[str]]],
     ) -> bool:
         """Take the VIP's port out of a group, and tell whether nobody else changed it."""
         groups = self._before(vip_group, port)
@@ -212,7 +221,7 @@ class VipGroups:
         after = self.cloud.ports.update(port["id"], change, port["revision_number"])
         return is_alone(port, change, after)
 
-    def _before(self, vip_group: VipGroup, port: Json) -> list[str] | None:
+    def _before(self, vip_group: VipGroup, port: PortAnswer) -> list[str] | None:
         """Return the groups that the VIP's port had, or has to have for another call.
 
         :returns: None if another call needs it in a group that is not found
@@ -229,13 +238,13 @@ class VipGroups:
         return None if _has_overtaken(vip_group, port) else had
 
 
-def _may_have_one(port: Json, vip: VIP) -> bool:
+def _may_have_one(port: PortAnswer, vip: VIP) -> bool:
     """Tell whether a port may be in a group that was made just before it was read."""
     others = set(port["security_groups"]) - set(vip.sg_ids)
     return bool(others) and was_changed(port)
 
 
-def _is_as_left(vip_group: VipGroup, group: Json, port: Json) -> bool:
+def _is_as_left(vip_group: VipGroup, group: GroupAnswer, port: PortAnswer) -> bool:
     """Tell whether the VIP's port has this call's change, and nobody else's.
 
     The answer may be lost that tells it, and the mark of another call overwritten.
@@ -251,7 +260,7 @@ def _is_as_left(vip_group: VipGroup, group: Json, port: Json) -> bool:
     return marked and alone
 
 
-def _has_overtaken(vip_group: VipGroup, port: Json) -> bool:
+def _has_overtaken(vip_group: VipGroup, port: PortAnswer) -> bool:
     """Tell whether this call took the VIP's port out of the group of one other call.
 
     What puts the port into the group in which it is by now counts less.
@@ -260,7 +269,7 @@ def _has_overtaken(vip_group: VipGroup, port: Json) -> bool:
     return is_ours(port) and bool(port["revision_number"] == both)
 
 
-def _may_be_taken_back(group: Json, ports: Sequence[Json]) -> bool:
+def _may_be_taken_back(group: GroupAnswer, ports: Sequence[PortAnswer]) -> bool:
     """Tell whether a call may still take back what no port in the group would hold.
 
     :param ports: those that were found
@@ -271,7 +280,7 @@ def _may_be_taken_back(group: Json, ports: Sequence[Json]) -> bool:
     return ownership.is_recent(group) and not is_as_made(group)
 
 
-def refuse_others(cloud: Cloud, port: Json, owner: str) -> None:
+def refuse_others(cloud: Cloud, port: PortAnswer, owner: str) -> None:
     """Refuse a port for a load balancer's VIP that another one uses.
 
     What the driver made says whose it is. Of a user's port its security groups tell, as

@@ -13,7 +13,7 @@ import msgspec
 from networker.drivers import naming, rules
 from networker.drivers.flow import Errors, Task, attempt, raise_all, task
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.translation import Json
+from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.resources import ownership, port_backup
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import (
@@ -39,7 +39,11 @@ class VrrpPorts:
     relied: set[str]
 
     def claim(
-        self, vip: VIP, group_id: str | None, amphora: Amphora, plugged: Sequence[Json]
+        self,
+        vip: VIP,
+        group_id: str | None,
+        amphora: Amphora,
+        plugged: Sequence[PortAnswer],
     ) -> Claimed:
         """Find or make a port.
 
@@ -68,7 +72,7 @@ class VrrpPorts:
     def ensure(self, claimed: Claimed, vip: VIP, group_id: str | None) -> Changed:
         """Give a port what the VIP needs."""
 
-        def change(port: Json) -> Json:
+        def change(port: PortAnswer) -> Json:
             needed = difference(port, vip_attributes(vip, group_id))
             needed |= missing_address(port, vip)
             if group_id and needed and is_lent(port):
@@ -91,12 +95,12 @@ class VrrpPorts:
             amphora=amphora,
         )
 
-    def _attach(self, claimed: Claimed, amphora: Amphora) -> Json | None:
+    def _attach(self, claimed: Claimed, amphora: Amphora) -> PortAnswer | None:
         """Attach a port, and return it if it was this call that attached it."""
         attached = self.cloud.servers.attach(amphora.compute_id or "", claimed)
         return claimed.port if attached else None
 
-    def _detach(self, amphora: Amphora, port: Json | None) -> None:
+    def _detach(self, amphora: Amphora, port: PortAnswer | None) -> None:
         if port:
             self.cloud.servers.unattach(amphora.compute_id or "", port)
 
@@ -110,7 +114,7 @@ def devices(amphorae: Iterable[Amphora]) -> list[str]:
     return ["", *servers]
 
 
-def reusable(plugged: Sequence[Json], amphora: Amphora) -> Json | None:
+def reusable(plugged: Sequence[PortAnswer], amphora: Amphora) -> PortAnswer | None:
     """Return a port that the amphora has on the network, but for the management's."""
     name = naming.vrrp_port(amphora.id or "")
     candidates = [
@@ -156,7 +160,7 @@ def new_port(vip: VIP, group_id: str | None, amphora: Amphora) -> Json:
     return asked
 
 
-def missing_address(port: Json, vip: VIP) -> Json:
+def missing_address(port: PortAnswer, vip: VIP) -> Json:
     """Return the change that gives a port an address on the VIP's subnet, if needed."""
     held = port["fixed_ips"]
     if any(ip["subnet_id"] == vip.subnet_id for ip in held):
@@ -164,7 +168,7 @@ def missing_address(port: Json, vip: VIP) -> Json:
     return {"fixed_ips": [*held, {"subnet_id": vip.subnet_id}]}
 
 
-def filled(amphora: Amphora, vip: VIP, port: Json) -> Amphora:
+def filled(amphora: Amphora, vip: VIP, port: PortAnswer) -> Amphora:
     """Return an amphora with what its port tells filled in."""
     own = [ip for ip in port["fixed_ips"] if ip["subnet_id"] == vip.subnet_id]
     return msgspec.structs.replace(
@@ -206,7 +210,7 @@ def remove(
 
 def _others(
     cloud: Cloud, amphorae: Sequence[Amphora], place: dict[str, str]
-) -> list[Json]:
+) -> list[PortAnswer]:
     """Return ports that may be amphorae's VRRP ports although they are named otherwise."""
     known = sorted({one.vrrp_port_id for one in amphorae if one.vrrp_port_id})
     servers = sorted({one.compute_id for one in amphorae if one.compute_id})
@@ -223,7 +227,10 @@ def _others(
 
 
 def _freed(
-    cloud: Cloud, owner: str, ports: Sequence[Json], management: Collection[str | None]
+    cloud: Cloud,
+    owner: str,
+    ports: Sequence[PortAnswer],
+    management: Collection[str | None],
 ) -> tuple[bool, Errors]:
     """Take a VIP from ports that the servers had before it was plugged.
 
@@ -243,7 +250,7 @@ def _freed(
     group_ids = {group["id"] for group in groups}
     ports = [port for port in ports if group_ids & set(translation.groups(port))]
 
-    def free(port: Json) -> None:
+    def free(port: PortAnswer) -> None:
         port_backup.restore(cloud, port, groups)
         port_backup.forget(cloud, port["id"], groups)
 
