@@ -163,9 +163,7 @@ def released_ports_not_relied_on() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave nothing behind of a call that another one overtook".
     """
-    return mock.patch.object(
-        failover_preparation._Releasing, "rely", return_value=False
-    )
+    return mock.patch.object(failover_preparation._Release, "rely", return_value=False)
 
 
 #: Around which tasks one call is interrupted by another one.

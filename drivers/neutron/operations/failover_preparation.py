@@ -56,15 +56,15 @@ def _release(cloud: Cloud, amphora: Amphora, found: Sequence[PortAnswer]) -> Non
     """
     compute_id = amphora.compute_id or ""
     management = translation.canonical(amphora.lb_network_ip or "")
-    releasing = _Releasing(cloud, compute_id, ownership.new_mark())
+    call = _Release(cloud, compute_id, ownership.new_mark())
     alone = None
     with reverting("failover_preparation") as on_failure:
         for left in reversed(range(_TRIES)):
             ports = [port for port in found if not translation.holds(port, management)]
             if ports:
-                on_failure(releasing.take_back, ports)
-                alone = releasing.run(ports, last=not left) and alone is not False
-            elif alone or not releasing.rely([compute_id, amphora.id or ""]):
+                on_failure(call.take_back, ports)
+                alone = call.run(ports, last=not left) and alone is not False
+            elif alone or not call.rely([compute_id, amphora.id or ""]):
                 break
             try:
                 found = cloud.ports.list(device_id=compute_id)
@@ -77,7 +77,7 @@ def _release(cloud: Cloud, amphora: Amphora, found: Sequence[PortAnswer]) -> Non
 
 
 @dataclasses.dataclass(frozen=True)
-class _Releasing:
+class _Release:
     """One call.
 
     :param mark: what it writes into the ports of the driver's that it releases

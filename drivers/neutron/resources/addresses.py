@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_in_doubt
 from networker.drivers.neutron.resources import ownership
@@ -36,7 +37,6 @@ _PAUSE = 0.5
 
 Addresses = Sequence[Mapping[str, Any]]
 Change = Callable[[Addresses], Addresses]
-OnFailure = Callable[..., None]
 
 
 def exchange(

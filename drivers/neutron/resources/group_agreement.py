@@ -89,7 +89,7 @@ class GroupAgreement:
             ports = self._fresh(ports)
         agreed = Agreed(group)
         made = {one.port["id"]: one for one in claims if one.made}
-        with reverting("agree") as on_failure:
+        with reverting("agree on a group") as on_failure:
             on_failure(self.revert, agreed)
             for left in reversed(range(_TRIES)):
                 if self._change(vip_group, agreed, ports, made, last=not left):
@@ -258,16 +258,15 @@ class GroupAgreement:
             for port_id, held in before.items():
                 revision = agreed.revisions.get(port_id)
                 changed = Changed(agreed.after[port_id], False, held, revision)
-                name = f"agree port {port_id}"
+                name = f"security groups of port {port_id}"
                 revert_one(name, self.cloud.ports.revert, changed)
 
         def again() -> None:
             for port_id, held in before.items():
                 now = agreed.after[port_id]
                 change = attributes(now, held)
-                revert_one(
-                    f"agree port {port_id}", self.cloud.ports.update, port_id, change
-                )
+                name = f"security groups of port {port_id}"
+                revert_one(name, self.cloud.ports.update, port_id, change)
 
         self.cloud.groups.take_back(agreed.group, put_back, again)
 
