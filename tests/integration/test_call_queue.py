@@ -92,11 +92,12 @@ def test_all_connections_to_a_node_give_it_the_same_name_also_after_a_restart():
 
 
 def test_asking_leaves_nothing_behind(broker):
-    before = broker.control("list_queues", "name")
+    before = broker.control("list_queues", "name").split()
     with opened(broker) as channel:
         assert node_of(channel)
         assert broker.control("list_consumers") == ""
-    assert broker.control("list_queues", "name") == before
+    # Those that other tests have left may go meanwhile.
+    assert set(broker.control("list_queues", "name").split()) <= set(before)
 
 
 def test_on_a_single_node_calls_wait_in_memory(broker, conf):
