@@ -14,7 +14,7 @@ import datetime
 import hashlib
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NoReturn
 
 import amqp
@@ -151,10 +151,9 @@ class DeadLetters:
                     f"{', '.join(sorted(junk))}: no request, which can only be dropped"
                 )
                 raise exceptions.NetworkException(text)
-            for letter in chosen:
-                if letter.request is not None:
-                    self._send(channel, _revived(letter.request))
-                    letter.message.ack()
+            requests = [letter for letter in chosen if letter.request is not None]
+            for letter in self._removed(channel, requests):
+                self._send(channel, _revived(letter))
             return chosen
 
     def drop(self, ids: Collection[str] | None = None) -> list[Letter]:
@@ -167,13 +166,17 @@ class DeadLetters:
         """
         with self._taken() as (channel, letters):
             chosen = _chosen(letters, ids)
-            for number, letter in enumerate(chosen, 1):
-                letter.message.ack()
-                if number % _AT_ONCE == 0:
-                    # Its answer comes when the queue has seen what came before it. A
-                    # letter that has just died goes back with the others.
-                    channel.basic_get(dead_name(self._topic))
-            return chosen
+            return list(self._removed(channel, chosen))
+
+    def _removed(self, channel: Any, letters: Sequence[Letter]) -> Iterator[Letter]:
+        """Remove each letter when the next one is asked for."""
+        for number, letter in enumerate(letters, 1):
+            yield letter
+            letter.message.ack()
+            if number % _AT_ONCE == 0:
+                # Its answer comes when the queue has seen what came before it. A letter
+                # that has just died goes back with the others.
+                channel.basic_get(dead_name(self._topic))
 
     @contextlib.contextmanager
     def _taken(self) -> Iterator[tuple[Any, list[Letter]]]:
@@ -241,8 +244,9 @@ def _request(message: Any, size: int) -> dict[str, Any] | None:
     return request if sound else None
 
 
-def _revived(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the request as a cast that has no deadline: nobody waits any more."""
+def _revived(letter: Letter) -> dict[str, Any]:
+    """Return its request as a cast that has no deadline: nobody waits any more."""
+    request = letter.request or {}
     kept = {name: part for name, part in request.items() if name not in _REPLY}
     return kept | {
         f"{_CONTEXT}awaited": False,
