@@ -14,10 +14,12 @@ from networker.models import (
     HostRoute,
     Interface,
     Network,
+    NetworkIPAvailability,
     Port,
     QosPolicy,
     SecurityGroup,
     Subnet,
+    SubnetIPAvailability,
     same_address,
 )
 
@@ -93,6 +95,28 @@ def security_group(data: GroupAnswer) -> SecurityGroup:
 def qos_policy(data: Json) -> QosPolicy:
     """Return a QoS policy."""
     return QosPolicy(id=data["id"], name=data["name"], project_id=data["project_id"])
+
+
+def ip_availability(data: Json) -> NetworkIPAvailability:
+    """Return how many addresses a network and its subnets have and use."""
+    return NetworkIPAvailability(
+        project_id=data.get("project_id") or data.get("tenant_id"),
+        network_id=data["network_id"],
+        network_name=data["network_name"],
+        total_ips=data["total_ips"],
+        used_ips=data["used_ips"],
+        subnet_ip_availability=[
+            SubnetIPAvailability(
+                subnet_id=subnet["subnet_id"],
+                subnet_name=subnet["subnet_name"],
+                cidr=subnet["cidr"],
+                ip_version=subnet["ip_version"],
+                total_ips=subnet["total_ips"],
+                used_ips=subnet["used_ips"],
+            )
+            for subnet in data["subnet_ip_availability"]
+        ],
+    )
 
 
 def interface(data: PortAnswer, compute_id: str) -> Interface:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from networker import exceptions
 from networker.drivers.flow import task
+from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json
 from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.neutron.api.requests import Api
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.models import NetworkIPAvailability, SubnetIPAvailability, UserContext
+from networker.models import NetworkIPAvailability, UserContext
 
 #: Ids in one request, so that its URL stays below the 8 KiB that web servers take at least.
 _MOST = 100
@@ -96,25 +97,4 @@ def ip_availability(api: Api, network_id: str) -> NetworkIPAvailability:
         )
         code = refused.orig_code
         raise Refused(orig_msg=text, orig_code=code, kind=refused.kind) from refused
-    return _availability(answer["network_ip_availability"])
-
-
-def _availability(data: Json) -> NetworkIPAvailability:
-    return NetworkIPAvailability(
-        project_id=data.get("project_id") or data.get("tenant_id"),
-        network_id=data["network_id"],
-        network_name=data["network_name"],
-        total_ips=data["total_ips"],
-        used_ips=data["used_ips"],
-        subnet_ip_availability=[
-            SubnetIPAvailability(
-                subnet_id=subnet["subnet_id"],
-                subnet_name=subnet["subnet_name"],
-                cidr=subnet["cidr"],
-                ip_version=subnet["ip_version"],
-                total_ips=subnet["total_ips"],
-                used_ips=subnet["used_ips"],
-            )
-            for subnet in data["subnet_ip_availability"]
-        ],
-    )
+    return translation.ip_availability(answer["network_ip_availability"])

@@ -61,7 +61,6 @@ class _Plugging:
     def run(self) -> list[Amphora]:
         """Run all tasks, and return the amphorae with what is known of their ports."""
         owner = self.load_balancer.id or ""
-        vip_groups = VipGroups(self.cloud, self.load_balancer, self.relied)
         found = self.cloud.flows.run("plug_vip: look", self._looks(owner))
         port = self._port(found["ports"], found["users_port"])
         vip = translation.vip(self.vip, port, owner)
@@ -70,10 +69,10 @@ class _Plugging:
         if found["groups"] is None:
             return self._without_groups(vip, port, plugged)
         vip_group = task(
-            vip_groups.prepare,
+            self._groups.prepare,
             name="security group",
             provides="vip_group",
-            revert=vip_groups.revert,
+            revert=self._groups.revert,
             vip=vip,
             port=port,
             groups=found["groups"],
@@ -91,10 +90,8 @@ class _Plugging:
     def _near(self) -> list[PortAnswer]:
         """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
         device = naming.vip_device(self.load_balancer.id or "")
-        devices, find = (
-            [device, *vrrp_ports.devices(self.amphorae)],
-            self.cloud.ports.list,
-        )
+        devices = [device, *vrrp_ports.devices(self.amphorae)]
+        find = self.cloud.ports.list
         if self.vip.network_id:
             return find(network_id=self.vip.network_id, device_id=devices)
         names = [naming.vrrp_port(amphora.id or "") for amphora in self.amphorae]
@@ -116,7 +113,10 @@ class _Plugging:
 
     def _on(self, vip_group: Task) -> list[Amphora]:
         fill = task(
-            self._fill, name="rules", provides="rules", revert=self.cloud.rules.revert
+            self._groups.fill,
+            name="rules",
+            provides="rules",
+            revert=self.cloud.rules.revert,
         )
         attaches = [self._ports.attaching(a, _result_name(a)) for a in self.amphorae]
         agree, tidy = self._agreement()
@@ -161,13 +161,12 @@ class _Plugging:
         return [vrrp_ports.filled(amphora, vip, port) for amphora, port in pairs]
 
     @property
+    def _groups(self) -> VipGroups:
+        return VipGroups(self.cloud, self.load_balancer, self.relied)
+
+    @property
     def _ports(self) -> VrrpPorts:
         return VrrpPorts(self.cloud, self.load_balancer.id or "", self.relied)
-
-    def _fill(self, vip_group: VipGroup) -> RuleChange:
-        wanted = rules.wanted(self.load_balancer, vip_group.vip)
-        filled = vip_group.filled if vip_group.made else None
-        return self.cloud.rules.change(vip_group.group, wanted, added=filled)
 
     def _claims(self) -> list[Task]:
         return [self._claim_task(one, self._claim) for one in self.amphorae]

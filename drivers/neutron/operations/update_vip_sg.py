@@ -12,7 +12,6 @@ from networker.drivers.flow import Task, reverting, task
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.group_agreement import GroupAgreement
-from networker.drivers.neutron.resources.security_group_rules import RuleChange
 from networker.drivers.neutron.resources.vip_group import (
     VipGroup,
     VipGroups,
@@ -45,7 +44,6 @@ class _Updating:
     def run(self) -> str | None:
         """Bring everything in line, and return the id of the group."""
         owner, port_id = self.load_balancer.id or "", self.vip.port_id or ""
-        vip_groups = VipGroups(self.cloud, self.load_balancer, self.relied)
         get = self.cloud.ports.get
         port = task(get, name="port", provides="port", port_id=port_id)
         found = self.cloud.flows.run(
@@ -54,7 +52,7 @@ class _Updating:
         if found["groups"] is None:
             return None
         prepare = functools.partial(
-            vip_groups.prepare, self.vip, found["port"], found["groups"]
+            self._groups.prepare, self.vip, found["port"], found["groups"]
         )
         if found["groups"]:
             return self._update(prepare())
@@ -63,7 +61,7 @@ class _Updating:
                 prepare,
                 name="security group",
                 provides="vip_group",
-                revert=vip_groups.revert,
+                revert=self._groups.revert,
             )
         )
 
@@ -76,23 +74,23 @@ class _Updating:
             provides="agreed",
             revert=agreement.revert,
         )
+        fill = task(self._groups.fill, name="rules", revert=self.cloud.rules.revert)
         done = self.cloud.flows.run(
             "update_vip_sg",
             [vip_group],
-            [task(self._fill, name="rules", revert=self.cloud.rules.revert), agree],
+            [fill, agree],
             [task(agreement.tidy, name="tidy")],
             timely=True,
         )
         return str(done["agreed"].group["id"])
 
     @property
+    def _groups(self) -> VipGroups:
+        return VipGroups(self.cloud, self.load_balancer, self.relied)
+
+    @property
     def _agreement(self) -> GroupAgreement:
         return GroupAgreement(self.cloud, self.load_balancer, self.relied)
-
-    def _fill(self, vip_group: VipGroup) -> RuleChange:
-        wanted = rules.wanted(self.load_balancer, vip_group.vip)
-        filled = vip_group.filled if vip_group.made else None
-        return self.cloud.rules.change(vip_group.group, wanted, added=filled)
 
     def _update(self, vip_group: VipGroup) -> str:
         """Change what is not as it should be of a group that is there."""

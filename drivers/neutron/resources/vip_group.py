@@ -31,6 +31,7 @@ from networker.drivers.neutron.resources.ports import (
 )
 from networker.drivers.neutron.resources.security_group_rules import (
     Fields,
+    RuleChange,
     came_with,
     is_as_made,
     known,
@@ -133,6 +134,12 @@ class VipGroups:
         if not made and (traceless or _may_be_taken_back(group, [port, *plugged])):
             group, shared = self.cloud.groups.mark(group), True
         return VipGroup(vip, port, group, made=made, shared=shared, plugged=plugged)
+
+    def fill(self, vip_group: VipGroup) -> RuleChange:
+        """Bring the rules of a group in line with the listeners."""
+        wanted = rules.wanted(self.load_balancer, vip_group.vip)
+        filled = vip_group.filled if vip_group.made else None
+        return self.cloud.rules.change(vip_group.group, wanted, added=filled)
 
     def revert(self, vip_group: VipGroup) -> None:
         """Free the VIP's port of the group that was made, and delete the group.
