@@ -179,7 +179,7 @@ def drained(node: rabbitmq.Node, topic: str) -> bool:
     seconds ago.
     """
     names = ", ".join(f'<<"{name}">>' for name in (topic, calls_name(topic)))
-    return int(node.control("eval", _HELD.replace("NAMES", names)) or 0) == 0
+    return int(node.control("eval", _HELD.replace("NAMES", names))) == 0
 
 
 def until(

@@ -231,7 +231,7 @@ class _Idle:
     """A broker without a queue."""
 
     def control(self, *arguments):
-        return ""
+        return "0"
 
 
 @pytest.fixture
