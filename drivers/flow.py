@@ -24,6 +24,7 @@ from taskflow.task import FunctorTask
 
 from networker.context import Context, current, is_ours, require_time
 from networker.exceptions import BusError, NetworkException
+from networker.observer import Call, count
 
 LOG = log.getLogger(__name__)
 Result = TypeVar("Result")
@@ -99,7 +100,8 @@ class Flows:
         :raises NetworkException: what a task raised, after all tasks that were done are
             reverted; other classes of errors pass through alike
         """
-        rollback = _Rollback(oslo_context.get_current())
+        caller = oslo_context.get_current()
+        rollback = _Rollback(caller)
         flow = linear_flow.Flow(name)
         for number, wave in enumerate(waves):
             tasks = [rollback.task(one) for one in wave]
@@ -107,7 +109,10 @@ class Flows:
         if timely:
             flow.add(rollback.task(task(require_time, name="in time")))
         engine = engines.load(flow, **self._options())
-        journal = _Journal(engine)
+        journal = _Journal(engine, getattr(caller, "call", None))
+        if journal.call:
+            journal.call.observer.count("flow")
+            journal.call.observer.count("wave", len(waves))
         with journal, _FirstError(journal):
             engine.run()
         results: Mapping[str, Any] = engine.storage.fetch_all()
@@ -181,10 +186,14 @@ class _Rollback:
 
 
 class _Journal(listeners.Listener):  # type: ignore[misc]
-    """Logs how long each task took, and keeps what went wrong."""
+    """Logs how long each task took, and keeps what went wrong.
 
-    def __init__(self, engine: Any) -> None:
+    :param call: that runs the tasks, if it is observed
+    """
+
+    def __init__(self, engine: Any, call: Call | None) -> None:
         super().__init__(engine)
+        self.call = call
         self._since: dict[str, float] = {}
         self.errors: list[BaseException] = []
 
@@ -195,6 +204,8 @@ class _Journal(listeners.Listener):  # type: ignore[misc]
         elif state in listeners.FINISH_STATES:
             took = time.monotonic() - self._since.get(name, time.monotonic())
             LOG.debug("step %s: %s after %.3f s", name, state, took)
+            if self.call:
+                self.call.observer.task(state)
         if state == states.FAILURE:
             self.errors.append(details["result"].exception)
         if state == states.REVERT_FAILURE:
@@ -246,6 +257,9 @@ def revert_one(name: str, function: Callable[..., object], *args: Any) -> None:
             function(*args)
         except NetworkException as error:
             LOG.error("undoing %s failed, what it did is left: %s", name, error)
+            count("undo_failed")
+        else:
+            count("undone")
 
 
 @contextlib.contextmanager

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 
 import oslo_messaging
-from oslo_config import cfg
+from oslo_config import cfg, types
 from oslo_log import log
 
-from networker import strict
+from networker import listening, strict
 
 #: Bytes of a message that RabbitMQ 4 takes unless it is told otherwise.
 MAX_MESSAGE_SIZE = 16 * 2**20
@@ -37,6 +37,17 @@ SANDBOX = cfg.OptGroup(
 TASKFLOW = cfg.OptGroup(
     "taskflow", title="TaskFlow", help="How multi-step operations are run."
 )
+
+
+class _Listen(types.String):
+    """An address at which workers can listen."""
+
+    def __call__(self, value: object) -> str:
+        text = str(super().__call__(value))
+        if text:
+            listening.parse(text)
+        return text
+
 
 networker_opts = [
     cfg.StrOpt(
@@ -138,6 +149,16 @@ networker_opts = [
         min=1.0,
         help="Seconds without any worker on the topic after which callers stop waiting. "
         "It should be longer than a restart of all workers takes.",
+    ),
+    cfg.Opt(
+        "listen",
+        type=_Listen(),
+        sample_default="127.0.0.1:9191",
+        help="Where the workers of this host tell by HTTP how they are: HOST:PORT, or the "
+        "path of a Unix socket. There are /livez, /readyz, /metrics for Prometheus, and "
+        "/state, what runs now, in JSON. Whoever can connect can read all of it, so let "
+        "it be a loopback address, a Unix socket, or one that only operators reach. Not "
+        "set, nothing is counted.",
     ),
     cfg.BoolOpt(
         "notify",

@@ -18,6 +18,7 @@ from oslo_context import context as oslo_context
 
 from networker import exceptions
 from networker._text import printable
+from networker.observer import ApiRequest, Call
 
 #: Characters of an id or a name that another process has sent.
 _LONGEST = 255
@@ -63,6 +64,8 @@ class Context(oslo_context.RequestContext):
         self.awaited = awaited
         self.lease = lease
         self.since = time.monotonic()
+        #: What is told of it while it runs; None where nobody wants to know.
+        self.call: Call | None = None
         self._logged: dict[str, Any] | None = None
 
     @classmethod
@@ -190,10 +193,22 @@ def _program(pid: int) -> str:
     return f"{socket.gethostname()}:{name}:{pid}"
 
 
-def current_trace_id() -> str | None:
-    """Return the id to pass on for what this thread is working on, or None."""
+def asking(service: str, method: str, path: str) -> ApiRequest:
+    """Return a request that this thread is about to make of the cloud.
+
+    Where the thread's call is observed, it is known from now on what the call waits for,
+    until the request is told to have ended.
+
+    :param service: which of the cloud's
+    :param method: HTTP's
+    """
     context = oslo_context.get_current()
-    return (context.global_request_id or context.request_id) if context else None
+    call: Call | None = getattr(context, "call", None)
+    trace_id = (context.global_request_id or context.request_id) if context else None
+    request = ApiRequest(service, method, path, call, trace_id)
+    if call:
+        call.requests[id(request)] = request
+    return request
 
 
 def current_operation_id() -> str:
@@ -218,8 +233,11 @@ def is_ours() -> bool:
     undoing, not on the way.
     """
     context = oslo_context.get_current()
-    lease = context.lease if isinstance(context, Context) else None
-    return lease is None or lease()
+    if not isinstance(context, Context) or context.lease is None or context.lease():
+        return True
+    if context.call:
+        context.call.observer.count("lease_lost")
+    return False
 
 
 def stay_ours() -> None:

@@ -25,9 +25,12 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from networker import systemd
+from networker.endpoint import Endpoints
 
 #: Seconds in which a pool must have found out whether its configuration is right.
 CHECK_WITHIN = 120.0
+#: Seconds in which a pool that goes on says so.
+_ANSWERED_WITHIN = 5.0
 FAILED = 1
 _LONGEST = 1 << 16
 #: Of the environment, what is for this process alone.
@@ -54,6 +57,8 @@ class Pool:
         self.checked = False
         #: Whether it has answered since it was last asked whether it is alive.
         self.answered = True
+        #: Set by each answer to that.
+        self.heard = asyncio.Event()
         #: Why it ends, if it said so: a text, and the exit code for the master.
         self.reason: tuple[str, int] | None = None
 
@@ -96,7 +101,12 @@ class Pool:
     def ask(self) -> None:
         """Ask whether it is alive; the answer is a message."""
         self.answered = False
+        self.heard.clear()
         self._send({"ask": "alive"})
+
+    def reply(self, answer: dict[str, str]) -> None:
+        """Answer what the pool has asked before it was checked."""
+        self._send(answer)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal: SIGTERM lets workers finish, SIGINT and SIGKILL do not."""
@@ -154,10 +164,12 @@ class Master:
         self._next: Pool | None = None
         self._leaving: set[Pool] = set()
         self._stopping: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._endpoints = Endpoints(self.alive, self.draining)
 
     async def run(self) -> int:
         """Run until told to stop; return the exit code."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         for number, event in (
             (signal.SIGHUP, "reload"),
             (signal.SIGTERM, "stop"),
@@ -171,11 +183,35 @@ class Master:
         if watchdog:
             # Often enough that an answer may be late.
             self._watch(watchdog / 4)
-        code = await self._begin()
-        while code is None:
-            event, pool, more = await self._events.get()
-            code = await getattr(self, f"_{event}")(pool, more)
+        try:
+            code = await self._begin()
+            while code is None:
+                event, pool, more = await self._events.get()
+                code = await getattr(self, f"_{event}")(pool, more)
+        finally:
+            self._endpoints.close()
         return code
+
+    def alive(self) -> bool:
+        """Tell, in another thread, whether this process and the pool that serves go on."""
+        if self._loop is None:
+            return False
+        asked = asyncio.run_coroutine_threadsafe(self._answers(), self._loop)
+        try:
+            return asked.result(_ANSWERED_WITHIN)
+        except TimeoutError:
+            asked.cancel()
+            return False
+
+    def draining(self) -> bool:
+        """Tell whether all workers were told to end."""
+        return self._stopping is not None
+
+    async def _answers(self) -> bool:
+        if self._pool:
+            self._pool.ask()
+            await self._pool.heard.wait()
+        return True
 
     def _watch(self, interval: float) -> None:
         """Tell systemd that this process and the pool that serves go on, if they do.
@@ -230,6 +266,9 @@ class Master:
             pool.reason = (message["text"], message["code"])
         elif state == "alive":
             pool.answered = True
+            pool.heard.set()
+        elif state == "listen":
+            pool.reply(self._endpoints.open(pool, message["address"]))
         elif state == "checked":
             pool.accept()
         elif state == "serving" and pool is self._next:
@@ -238,6 +277,7 @@ class Master:
             if before:
                 pool.log(logging.INFO, "reloaded: the earlier workers finish and end")
                 before.end()
+                self._endpoints.release(before)
                 self._leaving.add(before)
 
     async def _late(self, pool: Pool, _more: None) -> None:
@@ -247,6 +287,7 @@ class Master:
             pool.end(signal.SIGKILL)
 
     async def _ended(self, pool: Pool, code: int) -> int | None:
+        self._endpoints.release(pool)
         if pool in self._leaving:
             self._leaving.remove(pool)
             return self._stopping if not self._leaving else None

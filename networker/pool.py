@@ -14,6 +14,7 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 import json
 import logging
 import os
+import pathlib
 import signal
 import socket
 import sys
@@ -50,7 +51,7 @@ class Channel:
 
     def follow(self) -> None:
         """Log what the master says, answer it, and drain when it is gone."""
-        while message := self._listen():
+        while message := self._receive():
             if "ask" in message:
                 self.tell("alive")
             else:
@@ -58,7 +59,19 @@ class Channel:
         LOG.error("the master is gone: the workers finish and end")
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _listen(self) -> dict[str, Any] | None:
+    def listen(self, address: str) -> pathlib.Path:
+        """Let the master tell at an address how the workers are.
+
+        :returns: the directory in which workers tell the master
+        :raises Refused: it cannot
+        """
+        self.tell("listen", address=address)
+        answer = self._receive() or {"error": "the master is gone"}
+        if "error" in answer:
+            raise Refused(answer["error"])
+        return pathlib.Path(answer["directory"])
+
+    def _receive(self) -> dict[str, Any] | None:
         try:
             message = self._socket.recv(_LONGEST)
         except OSError:
@@ -93,6 +106,8 @@ def run(channel: Channel, arguments: Sequence[str]) -> int:
     """
     try:
         conf = service.configure(arguments)
+        listen = conf.networker.listen
+        directory = channel.listen(listen) if listen else None
         report = service.check(conf)
     except Refused as error:
         channel.tell("ending", text=str(error), code=error.code)
@@ -105,7 +120,7 @@ def run(channel: Channel, arguments: Sequence[str]) -> int:
     end_with_threads(channel)
     threading.Thread(target=channel.follow, name="master", daemon=True).start()
     launch = backend.get_component("launch")
-    worker = Worker(conf, lambda: channel.tell("serving"))
+    worker = Worker(conf, lambda: channel.tell("serving"), directory)
     return int(launch(conf, worker, workers=conf.networker.workers).wait() or 0)
 
 

@@ -9,12 +9,15 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 
 import contextlib
 import dataclasses
+import importlib
 import logging
+import pathlib
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
+from typing import Any
 
 import tenacity
 from oslo_config import cfg
@@ -24,6 +27,7 @@ from oslo_service.backend.base import ServiceBase
 from networker import conf as options
 from networker import drivers, exceptions, logs, strict
 from networker.context import Context
+from networker.drivers import base
 from networker.rpc import client
 from networker.rpc.rabbitmq import policies
 from networker.rpc.server import Server
@@ -50,13 +54,20 @@ class Worker(ServiceBase):  # type: ignore[misc]
 
     :param conf: the configuration, already checked
     :param serving: called in the worker when it has begun to take requests
+    :param directory: where the worker tells what it does; None where nobody wants to know
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, serving: Callable[[], None] = lambda: None
+        self,
+        conf: cfg.ConfigOpts,
+        serving: Callable[[], None] = lambda: None,
+        directory: pathlib.Path | None = None,
     ) -> None:
         self._conf = conf
         self._serving = serving
+        self._directory = directory
+        #: A Monitor; it is loaded only where somebody wants to know.
+        self._monitor: Any = None
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._started = threading.Lock()
@@ -68,7 +79,7 @@ class Worker(ServiceBase):  # type: ignore[misc]
         with self._started:
             try:
                 self._driver = drivers.load(self._conf)
-                server = Server(self._conf, self._driver)
+                server = self._make_server(self._driver)
             except (drivers.Misconfigured, ValueError, cfg.Error) as error:
                 # It was right when the master checked it. Another worker tries soon.
                 LOG.error("this worker cannot serve: %s", " ".join(str(error).split()))
@@ -82,9 +93,13 @@ class Worker(ServiceBase):  # type: ignore[misc]
     def stop(self) -> None:
         """Take no more requests and return when those begun are answered."""
         self._stopping.set()
+        if self._monitor:
+            self._monitor.drain()
         with self._started:
             if self._server:
                 self._server.stop()
+            if self._monitor:
+                self._monitor.close()
             if self._driver:
                 self._driver.close()
         LOG.info("drained")
@@ -96,6 +111,19 @@ class Worker(ServiceBase):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Do nothing: on SIGHUP every worker is replaced by one with the new options."""
+
+    def _make_server(self, driver: drivers.NetworkDriver) -> Server:
+        if self._directory is None:
+            return Server(self._conf, driver)
+        module = importlib.import_module("networker.monitor")
+        recorder = module.Recorder(self._directory)
+        server = Server(self._conf, driver, recorder)
+        facts = {"threads": self._conf.networker.threads, "versions": _labels()}
+        self._monitor = module.Monitor(
+            self._directory, recorder, driver, server.trouble, facts
+        )
+        self._monitor.start()
+        return server
 
     def _wait_for_broker(self, server: Server) -> bool:
         # oslo.messaging would end the process when the broker refuses, and cotyledon
@@ -209,6 +237,16 @@ def names(conf: cfg.ConfigOpts) -> list[str]:
 def versions() -> dict[str, str]:
     """Return the versions of what a worker or a caller consists of."""
     return {name: metadata.version(name) for name in ("networker", "oslo.messaging")}
+
+
+def _labels() -> dict[str, str]:
+    """Return versions by names that labels of metrics can have."""
+    known = versions()
+    return {
+        "version": known["networker"],
+        "oslo_messaging": known["oslo.messaging"],
+        "interface": base.INTERFACE_VERSION,
+    }
 
 
 @contextlib.contextmanager

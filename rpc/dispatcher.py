@@ -17,6 +17,7 @@ from networker._text import printable
 from networker.conf import MAX_MESSAGE_SIZE
 from networker.context import Context
 from networker.drivers import base
+from networker.observer import Call, Observer, count
 from networker.rpc import codec, contract
 from networker.rpc.tokens import Tokens
 
@@ -41,6 +42,7 @@ class Dispatcher:
     :param tokens: opens users' tokens
     :param publish: tells how a cast ended; None to tell nobody
     :param most: bytes that an answer may have
+    :param observer: is told of calls while they run; None where nobody is
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Dispatcher:
         tokens: Tokens,
         publish: Publish | None = None,
         most: int = MAX_MESSAGE_SIZE,
+        observer: Observer | None = None,
     ) -> None:
         self._driver = driver
         self._tokens = tokens
         self._publish = publish
         self._most = most
+        self._observer = observer
         self._worker = codec.this_worker()
         self._late = itertools.count(1)
 
@@ -82,20 +86,26 @@ class Dispatcher:
         context = Context.from_wire(wire_context)
         context.lease = _lease(wire_context)
         context.arrived()
+        if self._observer:
+            context.call = Call(self._observer, method.name, context)
+            self._observer.begun(context.call)
         began = time.monotonic()
+        kind: type[exceptions.NetworkException] | None = None
         with context.entered():
             try:
                 answer = codec.encode_answer(self._run(method, context, wire))
                 self._refuse_large(method, context, answer)
                 outcome, text = "ok", None
             except exceptions.NetworkException as error:
-                answer = self._failed(error)
+                answer, kind = self._failed(error), type(error)
                 outcome, text = type(error).__name__, str(error)
             except BaseException as error:  # noqa: BLE001 - a caller waits for an answer
-                answer = self._broken(method, error)
+                answer, kind = self._broken(method, error), exceptions.WorkerError
                 outcome, text = "broken", type(error).__name__
             seconds = time.monotonic() - began
             _log(method, context, seconds, outcome, text)
+            if self._observer and context.call:
+                self._observer.ended(context.call, kind, seconds)
             if self._publish and not context.awaited:
                 self._publish(context, method.name, answer, seconds)
         return answer
@@ -111,9 +121,12 @@ class Dispatcher:
             if age is not None:
                 text += f"; by {self._worker}'s clock it was {age:.1f} s old"
             LOG.warning("%s; requests too late so far: %d", text, next(self._late))
+            count("late")
             raise exceptions.CallTimeout(text, method=method.name, maybe_executed=False)
         # No name for what was opened: tools that log a failure's variables would see it.
         arguments = codec.decode_arguments(method, self._tokens.open(method, wire))
+        if context.call:
+            context.call.about(arguments)
         result = getattr(self._driver, method.name)(**arguments)
         return codec.Answer(worker=self._worker, result=result)
 

@@ -9,6 +9,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 from networker.drivers import base
+from networker.observer import Observer
 from networker.rpc import contract, transport
 from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.outcomes import OutcomePublisher
@@ -20,11 +21,17 @@ class Server:
 
     :param conf: a configuration on which :func:`networker.conf.register` was called
     :param driver: what answers
+    :param observer: is told what happens; None where nobody is
     :raises ValueError: the transport_url is wrong, or users' tokens are to be forwarded
         without sound keys
     """
 
-    def __init__(self, conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> None:
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        driver: base.NetworkDriver,
+        observer: Observer | None = None,
+    ) -> None:
         self._conf = conf
         self._threads = conf.networker.threads
         tokens = Tokens(conf)
@@ -38,10 +45,12 @@ class Server:
         self._server = oslo_messaging.get_rpc_server(
             self._transport,
             self._target,
-            [Dispatcher(driver, tokens, publish, most).endpoint()],
+            [Dispatcher(driver, tokens, publish, most, observer).endpoint()],
             access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
             server_cls=transport.server_class(self._transport),
         )
+        if observer:
+            transport.observe(self._server, observer)
 
     def probe(self) -> None:
         """Find out whether the broker lets us in, and whether its queues are sound.
@@ -65,6 +74,10 @@ class Server:
         :raises BusUnavailable: it may not do what a worker does; see `refused`
         """
         return transport.worker_rights(self._conf, self._transport)
+
+    def trouble(self) -> str | None:
+        """Return why no requests come; None if they would."""
+        return transport.trouble(self._server)
 
     def start(self) -> None:
         """Begin to take requests."""

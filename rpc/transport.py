@@ -14,6 +14,7 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_messaging.rpc import server as rpc_server
 
+from networker.observer import Observer
 from networker.rpc.oslo_caller import OsloCaller
 from networker.rpc.rabbitmq import broker, messaging_driver, rights
 from networker.rpc.rabbitmq import notifications as notifications
@@ -78,6 +79,20 @@ def caller(conf: cfg.ConfigOpts, transport: Any) -> Caller | OsloCaller:
 def server_class(transport: Any) -> Any:
     """Return the class of servers that acknowledge as the transport's driver wants."""
     return LateAckServer if driver_of(transport) else rpc_server.RPCServer
+
+
+def observe(server: Any, observer: Observer) -> None:
+    """Let somebody be told what happens between a server and the broker.
+
+    :param server: not started yet; oslo.messaging's own tells nothing
+    """
+    if isinstance(server, LateAckServer):
+        server.observer = observer
+
+
+def trouble(server: Any) -> str | None:
+    """Return why a server gets no requests; None if it does, as far as is known."""
+    return server.trouble() if isinstance(server, LateAckServer) else None
 
 
 def queues(transport: Any) -> int:

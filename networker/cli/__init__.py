@@ -17,7 +17,7 @@ from typing import Any
 from cliff.app import App
 from cliff.commandmanager import CommandManager
 
-from networker.cli import call, check, dead, demo, show, status
+from networker.cli import call, check, dead, demo, health, show, status
 from networker.rpc import contract
 
 _ABOUT = """The network side of a load balancer, as a service on a message bus.
@@ -52,6 +52,7 @@ class Networker(App):
         commands.add_command("dead show", dead.DeadShow)
         commands.add_command("demo", demo.Demo)
         commands.add_command("driver list", show.DriverList)
+        commands.add_command("health", health.Health)
         commands.add_command("sandbox show", show.SandboxShow)
         commands.add_command("status", status.Status)
 

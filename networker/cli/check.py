@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import argparse
 
-from networker import service
+from networker import listening, service
 from networker.cli.base import Operation
+from networker.service import Refused
 
 
 class ConfigCheck(Operation):
@@ -42,6 +43,9 @@ class ConfigCheck(Operation):
             report = service.check_caller(conf)
         else:
             report = service.check(conf, rights=True)
+            wrong = conf.networker.listen and listening.taken(conf.networker.listen)
+            if wrong:
+                raise Refused(wrong)
         for name, value in report.facts.items():
             self.app.stdout.write(f"{name}: {value}\n")
         for text in report.warnings:

@@ -25,12 +25,14 @@ from oslo_messaging._drivers import amqpdriver, common
 from oslo_messaging.rpc import server as rpc_server
 
 from networker import exceptions
+from networker.observer import Observer
 from networker.rpc import codec
 from networker.rpc.rabbitmq import message as messages
 from networker.rpc.rabbitmq.call_queue import CallConsumer
 from networker.rpc.rabbitmq.confirms import Confirms
 from networker.rpc.rabbitmq.connection import Connection
 from networker.rpc.rabbitmq.queues import dead_name, dead_queue
+from networker.rpc.rabbitmq.supervision import Loss
 
 LOG = logging.getLogger(__name__)
 
@@ -57,6 +59,11 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
         """Return how often it was delivered to a worker before, as quorum queues count."""
         count = self.message._raw_message.headers.get("x-delivery-count")
         return count if isinstance(count, int) else 0
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether a worker got it before."""
+        return bool(self.message._raw_message.delivery_info["redelivered"])
 
     def move(self) -> bool:
         """Put a call that was delivered before on the queue that counts deliveries.
@@ -190,6 +197,27 @@ class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
         self.call_consumer: CallConsumer | None = None
         self._connection.renewed = self._confirms.renew
         self._connection.verifies = lambda: True
+        self._observer: Observer | None = None
+
+    def observed_by(self, observer: Observer) -> None:
+        """Tell somebody of lost subscriptions, and of what is put aside."""
+
+        def lost(loss: Loss, subscribed: bool) -> None:
+            if subscribed:
+                observer.lost(loss.cause)
+
+        self._observer, self._connection.lost = observer, lost
+
+    def trouble(self) -> str | None:
+        """Return why no requests come; None if they would, as far as is known."""
+        supervision, blocked = self._connection.supervision, self._connection.blocked
+        if blocked:
+            return f"{supervision.place} takes no messages: {blocked}"
+        if supervision.loss:
+            return f"not subscribed at {supervision.place}: {supervision.loss.text}"
+        if not self._connection.subscribed:
+            return f"not subscribed at {supervision.place}"
+        return None
 
     def __call__(self, message: dict[str, Any]) -> None:
         """Take a request; it is run when :meth:`poll` returns it."""
@@ -218,6 +246,8 @@ class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
     def refuse(self, message: Any, why: str) -> None:
         """Make a dead letter of a message that nobody can serve, nor answer."""
         topic = self.driver.conf.networker.topic
+        if self._observer:
+            self._observer.count("put_aside")
         # Not at once: this may be in the middle of something else on the connection.
         self._connection.do(
             functools.partial(dead_letter, self._connection, topic, message, why)
@@ -314,12 +344,29 @@ class LateAckServer(rpc_server.RPCServer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._suspects = threading.Lock()
+        #: Is told what happens; None where nobody is.
+        self.observer: Observer | None = None
+
+    def trouble(self) -> str | None:
+        """Return why no requests come; None if they would, as far as is known."""
+        if self.listener is None:
+            return "not subscribed yet"
+        listener: RequestListener = self.listener._poll_style_listener
+        return listener.trouble()
+
+    def _create_listener(self) -> Any:
+        created = super()._create_listener()
+        if self.observer:
+            created._poll_style_listener.observed_by(self.observer)
+        return created
 
     def _process_incoming(self, incoming: Any) -> None:
         wrong = messages.unservable(incoming[0].message)
         if wrong is not None:
             incoming[0].refuse(wrong)
             return
+        if self.observer and incoming[0].redelivered:
+            self.observer.count("redelivered")
         if incoming[0].move():
             return
         if incoming[0].deliveries() < _SUSPECT:

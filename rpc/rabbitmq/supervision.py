@@ -55,6 +55,13 @@ class Loss:
     said: bool
     refused: bool
 
+    @property
+    def cause(self) -> str:
+        """One of three words for it."""
+        if self.refused:
+            return "refused"
+        return "closed" if self.said else "gone"
+
     @classmethod
     def of(cls, error: BaseException, queues: dict[str, str]) -> Loss:
         """Return what an error means.

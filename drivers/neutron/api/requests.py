@@ -29,7 +29,7 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 from oslo_log import log
 
-from networker.context import current_trace_id, stay_ours
+from networker.context import asking, stay_ours
 from networker.drivers.neutron.api.errors import Later, Refused, Unsent, is_gone
 from networker.drivers.neutron.api.session import CloudRefused, Session
 from networker.exceptions import CloudUnavailable
@@ -145,22 +145,32 @@ class Api:
     ) -> dict[str, Any]:
         if method != "GET":
             stay_ours()
-        trace_id = current_trace_id()
+        asked = asking(self.service, method, path)
 
         def send(left: float) -> dict[str, Any]:
             service = getattr(self.session.connection(), self.service)
-            reply = service.request(
-                path,
-                method,
-                raise_exc=False,
-                connect_retries=0,
-                timeout=(min(_CONNECT, left), left),
-                global_request_id=trace_id,
-                **kwargs,
-            )
+            asked.tries, asked.since, asked.status = asked.tries + 1, time.time(), None
+            try:
+                reply = service.request(
+                    path,
+                    method,
+                    raise_exc=False,
+                    connect_retries=0,
+                    timeout=(min(_CONNECT, left), left),
+                    global_request_id=asked.trace_id,
+                    **kwargs,
+                )
+                asked.status = reply.status_code
+            finally:
+                if asked.call:
+                    asked.tried()
             return _read(reply)
 
-        return self._persist(f"{method} {path}", send, repeat=repeat)
+        try:
+            return self._persist(f"{method} {path}", send, repeat=repeat)
+        finally:
+            if asked.call:
+                asked.end()
 
     def _persist(
         self, what: str, send: Callable[[float], Result], *, repeat: bool = True
