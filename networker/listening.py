@@ -7,6 +7,7 @@ Only the standard library is used: the master needs this.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import http.client
 import pathlib
@@ -89,12 +90,26 @@ def taken(text: str) -> str | None:
 def is_ours(text: str) -> bool:
     """Tell whether workers listen at an address."""
     try:
-        return SERVER in (ask(text, "/livez").getheader("Server") or "")
+        return ask(text, "/livez").server.startswith(SERVER)
     except (OSError, http.client.HTTPException):
         return False
 
 
-def ask(text: str, path: str, timeout: float = 10.0) -> http.client.HTTPResponse:
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What was answered.
+
+    :param status: HTTP's
+    :param text: the page
+    :param server: what the one who answered calls itself
+    """
+
+    status: int
+    text: str
+    server: str
+
+
+def ask(text: str, path: str, timeout: float = 10.0) -> Answer:
     """Ask whoever listens at an address, and return the answer.
 
     :param timeout: seconds for each step
@@ -102,19 +117,18 @@ def ask(text: str, path: str, timeout: float = 10.0) -> http.client.HTTPResponse
     :raises http.client.HTTPException: what answers does not speak HTTP
     """
     address = parse(text)
-    if isinstance(address, str):
-        connection = http.client.HTTPConnection("localhost", timeout=timeout)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(timeout)
-        try:
+    host, port = ("localhost", None) if isinstance(address, str) else address
+    with contextlib.closing(
+        http.client.HTTPConnection(host, port, timeout=timeout)
+    ) as connection:
+        if isinstance(address, str):
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(timeout)
             connection.sock.connect(address)
-        except OSError:
-            connection.close()
-            raise
-    else:
-        connection = http.client.HTTPConnection(*address, timeout=timeout)
-    connection.request("GET", path, headers={"Connection": "close"})
-    return connection.getresponse()
+        connection.request("GET", path, headers={"Connection": "close"})
+        with connection.getresponse() as answer:
+            content = answer.read().decode(errors="replace")
+            return Answer(answer.status, content, answer.getheader("Server") or "")
 
 
 def _remove_stale(path: pathlib.Path) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.metrics_core import Metric
 
 from networker import exceptions
 from networker.observer import ApiRequest, Call, Event, Observer
@@ -114,6 +115,13 @@ class Metrics:
         }
 
 
+def described() -> list[Metric]:
+    """Return what there is to count, without values."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    return list(registry.collect())
+
+
 class Recorder(Observer):
     """Counts what happens, and knows which calls run.
 
@@ -127,6 +135,8 @@ class Recorder(Observer):
         values.ValueClass = values.MultiProcessValue()
         self._metrics = Metrics(CollectorRegistry())
         self._running: dict[int, Call] = {}
+        #: By method and how it ended, since to look them up is what takes longest.
+        self._known: dict[tuple[str, object], tuple[Counter, Histogram]] = {}
         #: When the cloud last answered a request, by the monotonic clock.
         self.answered: float | None = None
 
@@ -149,9 +159,14 @@ class Recorder(Observer):
     ) -> None:
         """Note that a call has ended."""
         self._running.pop(id(call), None)
-        method = bounded(call.method, METHODS)
-        self._metrics.calls.labels(method, outcome(error)).inc()
-        self._metrics.duration.labels(method).observe(seconds)
+        known = self._known.get((call.method, error))
+        if known is None:
+            method = bounded(call.method, METHODS)
+            calls = self._metrics.calls.labels(method, outcome(error))
+            known = calls, self._metrics.duration.labels(method)
+            self._known[call.method, error] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def asked(self, request: ApiRequest) -> None:
         """Count a request, and note that the cloud answers."""

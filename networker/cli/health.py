@@ -32,7 +32,7 @@ class Health(Operation):
             raise Refused("[networker] listen is not set: workers tell nothing")
         try:
             answer = listening.ask(address, "/readyz")
-            text = answer.read().decode(errors="replace")
+            text = answer.text
         except (OSError, http.client.HTTPException) as error:
             text = f"nobody answers at {address}: {error}\n"
         else:

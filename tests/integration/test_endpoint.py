@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 from concurrent import futures
+from typing import Any
 
 import pytest
 from prometheus_client import parser
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.timeout(240)
 def ask(address: str, path: str) -> tuple[int, str]:
     """Return status and text of a page."""
     answer = listening.ask(address, path)
-    return answer.status, answer.read().decode()
+    return answer.status, answer.text
 
 
 def metrics(address: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -96,7 +97,7 @@ def test_what_runs_is_told(configured, address):
         asked = client.with_options(context=context, timeout=30)
         with futures.ThreadPoolExecutor(1) as pool:
             call = pool.submit(lookup, asked)
-            running = []
+            running: list[dict[str, Any]] = []
 
             def begun() -> bool:
                 (worker,) = json.loads(ask(address, "/state")[1])["workers"]

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from networker import conf as options
-from networker import strict
+from networker import listening, strict
 from networker.cli import Networker
 from networker.drivers.neutron.api import options as neutron
+from networker.endpoint import Pages
 
 ROOT = pathlib.Path(__file__).parents[2]
 OBJECTS = {
@@ -105,16 +106,28 @@ def test_it_is_nobody_and_writes_nowhere():
     assert writable == {*instructions("WORKDIR"), "/tmp"}
 
 
-def test_the_probe_is_a_command():
-    """Image and pods ask the same, and networker knows what they ask."""
+def test_the_image_asks_what_needs_no_option():
+    """networker knows what the image asks for its health."""
     (check,) = instructions("HEALTHCHECK")
-    *_, script = CONTAINER["readinessProbe"]["exec"]["command"]
-    assert check.endswith(f"CMD {script}")
-    (asked,) = re.findall(r"\$\(networker (.*?)\)", script)
+    (asked,) = re.findall(r"\$\(networker (.*?)\)", check)
     factory, _, rest = Networker().command_manager.find_command(shlex.split(asked))
     parsed = factory(Networker(), None).get_parser("networker status").parse_args(rest)
     assert parsed.columns == ["workers"]
     assert parsed.formatter == "value"
+
+
+def test_probes_ask_where_it_is_told(tmp_path):
+    """They ask the port at which the workers tell how they are, for pages that exist."""
+    main = tmp_path / "networker.conf"
+    main.write_text(OBJECTS["ConfigMap"]["data"]["networker.conf"])
+    listen = options.load(["--config-file", str(main)]).networker.listen
+    (port,) = CONTAINER["ports"]
+    assert listening.parse(listen) == ("0.0.0.0", port["containerPort"])
+    pages = Pages(tmp_path, lambda: True, lambda: False)
+    for kind, status in (("livenessProbe", 200), ("readinessProbe", 503)):
+        asked = CONTAINER[kind]["httpGet"]
+        assert asked["port"] == port["name"]
+        assert pages.answer(asked["path"], "")[0] == status
 
 
 def test_the_image_starts_a_worker():
