@@ -7,6 +7,8 @@ PYTEST := $(BIN)/pytest
 OLDEST := $(VENV)/oldest
 PEERS := $(VENV)/peers
 OCTAVIA := $(VENV)/octavia
+PROMETHEUS := build/prometheus
+PROMTOOL := $(PROMETHEUS)/usr/bin/promtool
 # RabbitMQ's name server must listen on loopback only, from the installation on.
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
@@ -38,7 +40,8 @@ help:
 	@echo "                 test-rabbitmq3 the same on 3.10; QUICK=1 for the bus's own tests alone"
 	@echo "make lint        ruff, mypy and the import rule"
 	@echo "make format      let ruff format the code"
-	@echo "make docs        generate docs/reference.md, docs/man and etc/networker.conf.sample"
+	@echo "make docs        generate docs/reference.md, docs/man, etc/networker.conf.sample and"
+	@echo "                 etc/grafana/networker.json"
 	@echo "make clean       remove what was built"
 
 $(VENV)/.demo: setup.cfg pyproject.toml constraints.txt
@@ -80,6 +83,17 @@ programs:
 	else \
 		echo "some tests are skipped: to run them, sudo apt-get install$$missing"; \
 	fi
+	@command -v promtool >/dev/null || $(MAKE) -s $(PROMTOOL) || \
+		echo "some tests are skipped, since there is no promtool"
+
+# Debian's package would start a server that listens on all addresses.
+$(PROMTOOL):
+	@command -v dpkg >/dev/null && command -v apt-get >/dev/null
+	@echo "downloading promtool"
+	@mkdir -p $(PROMETHEUS)
+	@cd $(PROMETHEUS) && apt-get download -qq prometheus >/dev/null 2>&1 && \
+		dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && \
+		rm prometheus_*.deb && touch usr/bin/promtool
 
 test: $(VENV)/.develop rabbitmq programs
 	@rm -f .coverage .coverage.*
@@ -189,6 +203,7 @@ docs: $(VENV)/.develop
 	$(BIN)/oslo-config-generator --config-file etc/networker-config-generator.conf
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/manual.py
+	$(BIN)/python docs/dashboard.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache \

@@ -99,12 +99,11 @@ class _Now(Collector):
     def _cloud(self, now: float) -> Iterator[Metric]:
         ages = [each["cloud_answered_seconds_ago"] for each in self._told]
         known = [age for age in ages if age is not None]
+        text = "When the cloud last answered a request."
+        found = GaugeMetricFamily("networker_cloud_answered_timestamp_seconds", text)
         if known:
-            yield _gauge(
-                "cloud_answered_timestamp_seconds",
-                "When the cloud last answered a request.",
-                now - min(known),
-            )
+            found.add_metric([], now - min(known))
+        yield found
 
     def _versions(self) -> Metric:
         names = ["version", "oslo_messaging", "interface"]
@@ -119,6 +118,11 @@ class _Now(Collector):
 
 def _gauge(name: str, about: str, value: float) -> Metric:
     return GaugeMetricFamily(f"networker_{name}", about, value=value)
+
+
+def described() -> list[Metric]:
+    """Return what there is to know of a moment, without values."""
+    return list(_Now([], ready=False).collect())
 
 
 def merge_ended(directory: pathlib.Path) -> None:

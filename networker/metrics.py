@@ -134,6 +134,9 @@ class Recorder(Observer):
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
         values.ValueClass = values.MultiProcessValue()
         self._metrics = Metrics(CollectorRegistry())
+        # Prometheus sees no increase in what begins with 1.
+        for method in METHODS:
+            self._metrics.calls.labels(method, exceptions.WorkerError.__name__)
         self._running: dict[int, Call] = {}
         #: By method and how it ended, since to look them up is what takes longest.
         self._known: dict[tuple[str, object], tuple[Counter, Histogram]] = {}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from networker.context import Context
 from networker.testing import processes, rabbitmq
 from tests.integration.test_reload import refusals, reload
 from tests.integration.test_worker import children, eventually, lookup, refused
+from tests.unit.test_monitoring import PROMTOOL, needs_promtool
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -233,14 +233,14 @@ def checked(config: pathlib.Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+@needs_promtool
 def test_prometheus_accepts_the_metrics(configured, address):
     """Names, units and help are as Prometheus wants them."""
     with processes.serving(configured(networker={"listen": address})) as (_, client):
         lookup(client)
         _, text = ask(address, "/metrics")
     done = subprocess.run(
-        ["promtool", "check", "metrics"],
+        [str(PROMTOOL), "check", "metrics"],
         input=text,
         capture_output=True,
         text=True,

@@ -56,3 +56,13 @@ def test_every_program_has_a_manual():
     programs = {line.partition(" = ")[0] for line in scripts if line}
     assert {path.stem for path in (ROOT / "docs/man").iterdir()} == programs
     assert setup["options.data_files"]["share/man/man1"] == "docs/man/*.1"
+
+
+def test_dashboard(tmp_path):
+    """etc/grafana/networker.json has the metrics that there are; `make docs` writes it."""
+    generated = tmp_path / "networker.json"
+    subprocess.run(
+        [sys.executable, "docs/dashboard.py", generated], cwd=ROOT, check=True
+    )
+    kept = (ROOT / "etc/grafana/networker.json").read_text()
+    assert generated.read_text() == kept, "run `make docs`"

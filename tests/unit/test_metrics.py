@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import multiprocessing
 import pathlib
-import re
 
 import pytest
 from prometheus_client import parser, values
@@ -205,30 +204,3 @@ def test_a_lost_lease_is_counted(directory):
     with context.entered():
         assert not is_ours()
     assert total(samples(directory), "leases_lost_total") == 1
-
-
-def test_the_page_has_all_metrics(directory):
-    """Each metric is told of in docs/operate.md, and nothing that does not exist."""
-    recorder = Recorder(directory)
-    told = {
-        "pid": 1,
-        "draining": False,
-        "bus": None,
-        "cloud": None,
-        "cloud_answered_seconds_ago": 1.0,
-        "threads": 4,
-        "versions": {"version": "1", "oslo_messaging": "1", "interface": "1"},
-        "running": [Call(recorder, "get_port", Context()).state()],
-    }
-    _, content = Exposition(directory).page([told], ready=True, accepted="")
-    now = parser.text_string_to_metric_families(content.decode())
-    exist = {family.name: family.type for family in now}
-    exist |= {family.name: family.type for family in metrics.described()}
-    names = {
-        f"{name}_total" if kind == "counter" else name for name, kind in exist.items()
-    }
-    page = pathlib.Path(__file__).parents[2] / "docs" / "operate.md"
-    assert (
-        set(re.findall(r"^\| `(networker_\w+)`", page.read_text(), re.MULTILINE))
-        == names
-    )
