@@ -12,6 +12,7 @@ import subprocess
 from concurrent import futures
 from typing import Any
 
+import amqp
 import pytest
 from prometheus_client import parser
 
@@ -231,6 +232,36 @@ def checked(config: pathlib.Path) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stderr
+
+
+def test_what_comes_again_and_what_is_put_aside(configured, address, broker):
+    """A request whose worker was killed in it is counted when it comes again, and so is a
+    message that is no request."""
+    config = configured(networker={"listen": address}, sandbox={"latency": 2})
+    conf = processes.configuration(config)
+    with processes.serving(config) as (_, client):
+        assert metrics(address)["networker_redeliveries_total", ()] == 0
+        with futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(lookup, client)
+            busy: list[int] = []
+
+            def begun() -> bool:
+                told = json.loads(ask(address, "/state")[1])["workers"]
+                busy[:] = [each["pid"] for each in told if each["running"]]
+                return bool(busy)
+
+            eventually(begun)
+            os.kill(busy[0], signal.SIGKILL)
+            assert call.result()
+        assert metrics(address)["networker_redeliveries_total", ()] >= 1
+        with amqp.Connection(f"127.0.0.1:{broker.port}") as connection:
+            message = amqp.Message(b"junk", content_type="application/json")
+            connection.channel().basic_publish(
+                message, routing_key=conf.networker.topic
+            )
+            eventually(
+                lambda: metrics(address)["networker_messages_put_aside_total", ()] == 1
+            )
 
 
 @needs_promtool

@@ -259,3 +259,8 @@ def test_the_worker_loads_no_eventlet():
     """The worker's own code and what it imports work with threads."""
     code = "import networker.service, sys; assert sys.modules['eventlet'] is None"
     assert "greenlet" not in loaded_by(code)
+
+
+def test_nothing_is_loaded_for_metrics():
+    """A worker of which nobody wants to know how it is has nothing of it."""
+    assert "prometheus_client" not in loaded_by("import networker.pool")
