@@ -80,7 +80,7 @@ def makers_leave_no_trace() -> contextlib.AbstractContextManager[Any]:
     Mended by "Rely on what another call gave a port that this one made".
     """
 
-    def complete(self: Ports, port: Any, change: Any, *, last: bool) -> Changed:
+    def complete(self: Ports, port: Any, change: Any) -> Changed:
         return Changed(self.update(port["id"], change), True, {})
 
     return mock.patch.object(Ports, "_complete", complete)

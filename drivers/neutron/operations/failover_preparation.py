@@ -11,6 +11,7 @@ nothing to release marks what it finds released just now.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,8 +29,6 @@ from networker.drivers.neutron.resources.ports import attributes, is_ours
 from networker.exceptions import CloudUnavailable
 from networker.models import Amphora
 
-#: How often ports are released when others change them at the same time.
-_TRIES = 10
 #: How ports are named after the server or the amphora that they are made for.
 _NAMES = (naming.member_port, naming.vrrp_port)
 
@@ -57,22 +56,30 @@ def _release(cloud: Cloud, amphora: Amphora, found: Sequence[PortAnswer]) -> Non
     compute_id = amphora.compute_id or ""
     management = translation.canonical(amphora.lb_network_ip or "")
     call = _Release(cloud, compute_id, ownership.new_mark())
-    alone = None
+    alone: bool | None = None
+
+    def look() -> Sequence[PortAnswer]:
+        try:
+            return cloud.ports.list(device_id=compute_id)
+        except (Refused, CloudUnavailable):
+            # All are released: to see that others gave some back is not needed.
+            if not alone:
+                raise
+            return []
+
     with reverting("failover_preparation") as on_failure:
-        for left in reversed(range(_TRIES)):
-            ports = [port for port in found if not translation.holds(port, management)]
+
+        def act(held: Sequence[PortAnswer]) -> None:
+            nonlocal alone
+            ports = [port for port in held if not translation.holds(port, management)]
             if ports:
                 on_failure(call.take_back, ports)
-                alone = call.run(ports, last=not left) and alone is not False
+                alone = call.run(ports) and alone is not False
             elif alone or not call.rely([compute_id, amphora.id or ""]):
-                break
-            try:
-                found = cloud.ports.list(device_id=compute_id)
-            except (Refused, CloudUnavailable):
-                # All are released: to see that others gave some back is not needed.
-                if not alone:
-                    raise
-                break
+                return
+            raise ownership.overtaken(f"some port of server {compute_id}")
+
+        ownership.persist_on(found, act, look)
         require_time()
 
 
@@ -87,30 +94,30 @@ class _Release:
     compute_id: str
     mark: str
 
-    def run(self, ports: Sequence[PortAnswer], *, last: bool) -> bool:
-        """Release ports, and tell whether nobody else changed them meanwhile.
-
-        :param last: whether that is an error
-        """
+    def run(self, ports: Sequence[PortAnswer]) -> bool:
+        """Release ports, and tell whether nobody else changed them meanwhile."""
         tasks = [
             task(
                 self._release,
                 name=f"release port {port['id']}",
                 provides=port["id"],
                 port=port,
-                last=last,
             )
             for port in ports
         ]
         done = self.cloud.flows.run("failover_preparation", tasks)
         return all(done[port["id"]] for port in ports)
 
-    def _release(self, port: PortAnswer, last: bool) -> bool:
+    def _release(self, port: PortAnswer) -> bool:
         # Neutron shows a DNS name only where it has the extension for it.
         names = {"dns_name": ""} if "dns_name" in port else {}
         marking = {"description": self.mark} if is_ours(port) else {}
         changes = {"device_id": "", **names, **marking}
-        return self.cloud.ports.change(port, changes, last=last) is not None
+        try:
+            self.cloud.ports.change(port, changes)
+        except ownership.Again:
+            return False
+        return True
 
     def rely(self, owners: Sequence[str]) -> bool:
         """Keep another call from taking back what it has released just now.
@@ -147,7 +154,7 @@ class _Release:
             # Another call has released some meanwhile, or relies on it.
             for port in found:
                 if port["device_id"]:
-                    self._revert(port, self._release, port, False)
+                    self._revert(port, self._release, port)
 
     def _revert(
         self, port: PortAnswer, function: Callable[..., object], *args: Any
@@ -166,11 +173,12 @@ class _Release:
         if not is_ours(port) or port["device_id"] != self.compute_id:
             return True
         try:
-            changes = {"description": ownership.new_mark()}
-            self.cloud.ports.update(port["id"], changes, port["revision_number"])
-        except (Refused, CloudUnavailable) as error:
+            self.cloud.ports.change(port, {"description": ownership.new_mark()})
+        except ownership.Again:
+            return False
+        except (Refused, CloudUnavailable):
             # What prevents the release may prevent the mark.
-            return error.orig_code != 412
+            return True
         return True
 
     def _give_back(
@@ -179,9 +187,8 @@ class _Release:
         """Give a port back to the server, and add it to those that were."""
         names = ("device_id", "dns_name", "description")
         changes = attributes(before, filter(before.__contains__, names))
-        after = self.cloud.ports.change(port, changes)
-        if after:
-            given.append(after)
+        with contextlib.suppress(ownership.Again):
+            given.append(self.cloud.ports.change(port, changes))
 
 
 def _times_changed(port: PortAnswer, before: PortAnswer) -> int:

@@ -11,19 +11,16 @@ nobody else did, and goes on; the others begin anew.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from networker.drivers.flow import OnFailure
-from networker.drivers.neutron.api.answers import Json, PortAnswer
-from networker.drivers.neutron.api.errors import Refused, is_in_doubt
+from networker.drivers.neutron.api.answers import PortAnswer
+from networker.drivers.neutron.api.errors import is_in_doubt
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ports import (
     Changed,
-    is_alone,
     is_marked,
     possibly_changed,
 )
@@ -31,7 +28,7 @@ from networker.exceptions import NetworkException
 from networker.models import same_address
 
 #: How often addresses are changed when others change them at the same time.
-_TRIES = 20
+_ROUNDS = 20
 #: Seconds of the longest pause before another try.
 _PAUSE = 0.5
 
@@ -72,59 +69,52 @@ def _changed(
     seen: PortAnswer | None,
 ) -> PortAnswer:
     """Return a port once its addresses are what `change` makes of them."""
-    for _ in range(_TRIES):
-        port, seen = seen or cloud.ports.get(port_id), None
+
+    def act(port: PortAnswer) -> PortAnswer:
         wanted = change(port["fixed_ips"])
-        if wanted != port["fixed_ips"]:
-            after = _exchange(cloud, port, wanted, on_failure)
-        else:
-            after = _relied(cloud, port, change)
-        if after:
-            return after
-        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
-    text = f"port {port_id} was changed by others all the time"
-    raise Refused(orig_msg=text, orig_code=412)
+        if wanted == port["fixed_ips"]:
+            return _relied(cloud, port, change)
+        return _exchange(cloud, port, wanted, on_failure)
+
+    def look() -> PortAnswer:
+        return cloud.ports.get(port_id)
+
+    port = seen or look()
+    return ownership.persist_on(port, act, look, tries=_ROUNDS, pause=_PAUSE)
 
 
-def _relied(cloud: Cloud, port: PortAnswer, change: Change) -> PortAnswer | None:
+def _relied(cloud: Cloud, port: PortAnswer, change: Change) -> PortAnswer:
     """Keep another call that gave a port its addresses from taking them back.
 
-    :returns: None if it did so just before
+    :raises Again: it did so just before
     """
     if not (is_marked(port) and ownership.is_recent(port)):
         return port
     marked = cloud.ports.mark(port["id"])
-    if marked is None:
-        return None
-    held = marked["fixed_ips"]
-    return marked if change(held) == held else None
+    if marked and change(marked["fixed_ips"]) == marked["fixed_ips"]:
+        return marked
+    raise ownership.overtaken(f"port {port['id']}")
 
 
 def _exchange(
     cloud: Cloud, port: PortAnswer, wanted: Addresses, on_failure: OnFailure
-) -> PortAnswer | None:
-    """Change the addresses of a port; None if somebody else is changing it, too."""
-    marked: PortAnswer | None = port
+) -> PortAnswer:
+    """Change the addresses of a port.
+
+    :raises Again: somebody else is changing it, too
+    """
+    alone, marked = cloud.ports.change_alone, port
     if is_marked(port):
-        marked = _alone(cloud, port, {"description": ownership.new_mark()})
-    if marked is None:
-        return None
+        marked = alone(port, {"description": ownership.new_mark()})
     before, change = {"fixed_ips": port["fixed_ips"]}, {"fixed_ips": wanted}
     try:
-        after = _alone(cloud, marked, change)
+        after = alone(marked, change)
     except NetworkException as error:
         if is_in_doubt(error):
             on_failure(cloud.ports.revert, possibly_changed(marked, change, before))
         raise
-    if after:
-        on_failure(cloud.ports.revert, Changed(after, False, before))
+    on_failure(cloud.ports.revert, Changed(after, False, before))
     return after
-
-
-def _alone(cloud: Cloud, port: PortAnswer, change: Json) -> PortAnswer | None:
-    """Change a port; None if somebody else changed it since it was seen."""
-    after = cloud.ports.change(port, change)
-    return after if after and is_alone(port, change, after) else None
 
 
 def _fits(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

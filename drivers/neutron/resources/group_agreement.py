@@ -26,6 +26,11 @@ from networker.drivers.neutron.resources import (
     vrrp_ports,
 )
 from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.ownership import (
+    Again,
+    overtaken,
+    persist_on,
+)
 from networker.drivers.neutron.resources.ports import (
     Changed,
     Claimed,
@@ -39,9 +44,6 @@ from networker.drivers.neutron.resources.ports import (
 )
 from networker.drivers.neutron.resources.vip_group import VipGroup
 from networker.models import LoadBalancer
-
-#: How often ports are changed when others change them at the same time.
-_TRIES = 10
 
 
 @dataclasses.dataclass
@@ -89,19 +91,24 @@ class GroupAgreement:
             ports = self._fresh(ports)
         agreed = Agreed(group)
         made = {one.port["id"]: one for one in claims if one.made}
+
+        def act(seen: Sequence[PortAnswer]) -> None:
+            if not self._change(vip_group, agreed, seen, made):
+                raise overtaken(f"port {vip_group.port['id']}, or one of an amphora,")
+
+        def look() -> list[PortAnswer]:
+            now = self._fresh(ports)
+            if claims:
+                agreed.group = self._winner(vip_group, now[1], marking=True)
+            else:
+                agreed.group = self._agreed(vip_group, now[0], agreed.overwrote)
+            # After the mark, so that a call that takes its changes back just now has
+            # either done so or sees it.
+            return self._fresh(ports)
+
         with reverting("agree on a group") as on_failure:
             on_failure(self.revert, agreed)
-            for left in reversed(range(_TRIES)):
-                if self._change(vip_group, agreed, ports, made, last=not left):
-                    break
-                now = self._fresh(ports)
-                if claims:
-                    agreed.group = self._winner(vip_group, now[1], marking=True)
-                else:
-                    agreed.group = self._agreed(vip_group, now[0], agreed.overwrote)
-                # After the mark, so that a call that takes its changes back just now has
-                # either done so or sees it.
-                ports = self._fresh(ports)
+            persist_on(ports, act, look)
         return agreed
 
     def tidy(
@@ -131,8 +138,6 @@ class GroupAgreement:
         agreed: Agreed,
         ports: Sequence[PortAnswer],
         made: Mapping[str, Claimed],
-        *,
-        last: bool,
     ) -> bool:
         """Change ports, and tell whether nobody else has changed one meanwhile.
 
@@ -155,7 +160,10 @@ class GroupAgreement:
                     owner = self.load_balancer.id or ""
                     port_backup.save(self.cloud, owner, agreed.group, port, change)
                 _remember(vip_group, agreed, port, change)
-                after = self.cloud.ports.change(port, change, last=last)
+                try:
+                    after = self.cloud.ports.change(port, change)
+                except Again:
+                    after = None
                 if not _is_alone(vip_group, agreed, port, change, after):
                     # At once, since the next port may fail.
                     alone, agreed.shared = False, True

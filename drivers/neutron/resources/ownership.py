@@ -12,21 +12,26 @@ more, and not even that when it has been left alone for long: then no call is at
 from __future__ import annotations
 
 import datetime
+import itertools
+import random
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import tenacity
 from oslo_context import context as oslo_context
 
 from networker.drivers.neutron.api.errors import Refused, is_gone
+from networker.exceptions import NetworkException
 
+Seen = TypeVar("Seen")
 Result = TypeVar("Result")
 
 #: Seconds after which no call can be busy any more with what was changed before.
 _BUSY = 600.0
-#: How often a call begins again when what it found is taken away from it.
-_TRIES = 5
+#: How often something is tried that another call gets in the way of.
+TRIES = 10
 _PLAIN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
@@ -65,18 +70,78 @@ def time_of(text: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(text)
 
 
+class Again(Exception):
+    """Another try can help: something is not, or not known to be, as it was seen.
+
+    :param error: what is wrong if no try helps
+    """
+
+    def __init__(self, error: NetworkException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def overtaken(what: str) -> Again:
+    """Return what to raise when another call has changed something meanwhile.
+
+    :param what: kind and id of what was changed
+    """
+    text = f"{what} was changed by others all the time"
+    return Again(Refused(orig_msg=text, orig_code=412))
+
+
+def persist(
+    act: Callable[[], Result], *, tries: int = TRIES, pause: float = 0.0
+) -> Result:
+    """Do something, and do it again as long as that can help.
+
+    :param act: raises :class:`Again` if so
+    :param tries: how often at most
+    :param pause: seconds of the longest pause before another try
+    :raises NetworkException: what was wrong at the last try
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Again),
+        stop=tenacity.stop_after_attempt(tries),
+        wait=lambda _: random.uniform(0, pause) if pause else 0,  # noqa: S311 - no secret
+        reraise=True,
+    )
+    try:
+        return retrying(act)
+    except Again as again:
+        raise again.error from again.error.__cause__
+
+
+def persist_on(
+    seen: Seen,
+    act: Callable[[Seen], Result],
+    look: Callable[[], Seen],
+    *,
+    tries: int = TRIES,
+    pause: float = 0.0,
+) -> Result:
+    """Do something with what was seen, and before each other try look again.
+
+    :param act: raises :class:`Again` if another try can help
+    """
+    views = itertools.chain([seen], iter(look, object()))
+    return persist(lambda: act(next(views)), tries=tries, pause=pause)
+
+
 def repeat_if_gone(call: Callable[[set[str]], Result]) -> Result:
     """Repeat a call when something that it found was taken away meanwhile.
 
     :param call: is given a set to which it adds the ids of what it relies on
     """
-    for left in reversed(range(_TRIES)):
+
+    def act() -> Result:
         relied: set[str] = set()
         try:
             return call(relied)
         except Refused as refused:
             text = refused.orig_msg or ""
-            gone = is_gone(refused) and any(one in text for one in relied)
-            if not (gone and left):
-                raise
-    raise AssertionError("the last try returns or raises")
+            if is_gone(refused) and any(one in text for one in relied):
+                raise Again(refused) from refused
+            raise
+
+    return persist(act)

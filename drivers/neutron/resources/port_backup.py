@@ -21,6 +21,7 @@ from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone
 from networker.drivers.neutron.resources.cloud import Cloud
+from networker.drivers.neutron.resources.ownership import Again, persist_on
 from networker.drivers.neutron.resources.ports import is_attached
 
 #: A load balancer's security group, or its id only.
@@ -30,8 +31,6 @@ Group = Mapping[str, Any]
 _PREFIX = "networker-had"
 #: Characters of a part. Neutron takes 255 for the whole tag, and 60 before 2023.
 _PART = 160
-#: How often a port is given back that others change at the same time.
-_TRIES = 5
 
 
 class Before(msgspec.Struct):
@@ -80,21 +79,23 @@ def restore(cloud: Cloud, port: PortAnswer, groups: Sequence[Group]) -> None:
     """
     ids = {group["id"] for group in groups}
     gone: set[str] = set()
-    for left in reversed(range(_TRIES)):
-        if not ids & set(translation.groups(port)):
+
+    def act(now: PortAnswer) -> None:
+        if not ids & set(translation.groups(now)):
             return
-        change = _change(port, groups, gone)
+        change = _change(now, groups, gone)
         try:
-            if cloud.ports.change(port, change, last=not left):
-                return
+            cloud.ports.change(now, change)
         except Refused as refused:
-            if is_gone(refused) and port["id"] in (refused.orig_msg or ""):
+            if is_gone(refused) and now["id"] in (refused.orig_msg or ""):
                 return
             missing = {i for i in change["security_groups"] if _is_missing(refused, i)}
-            if not (missing and left):
-                raise
-            gone |= missing
-        port = cloud.ports.get(port["id"])
+            gone.update(missing)
+            if missing:
+                raise Again(refused) from refused
+            raise
+
+    persist_on(port, act, lambda: cloud.ports.get(port["id"]))
 
 
 def forget(cloud: Cloud, port_id: str, groups: Sequence[Group]) -> None:

@@ -23,14 +23,11 @@ from networker.drivers.neutron.api.errors import (
 )
 from networker.drivers.neutron.api.requests import Api, time_is_up
 from networker.drivers.neutron.resources import ownership
+from networker.drivers.neutron.resources.ownership import Again, overtaken
 from networker.exceptions import CloudUnavailable, NetworkException
 
 LOG = log.getLogger(__name__)
 
-#: How often a port is tried to be made or found, with other MAC addresses if need be.
-_TRIES = 5
-#: How often a port is changed that others change at the same time.
-_CHANGES = 10
 #: What Neutron numbers a port that was never changed.
 _AS_MADE = 1
 
@@ -112,7 +109,9 @@ class Ports:
         :raises Refused: the cloud refused, or another port has a wanted address
         """
         salt, mark = self._salt_of(body, purpose), ownership.new_mark()
-        for left in reversed(range(_TRIES)):
+
+        def act() -> Claimed:
+            nonlocal salt
             mac = self._mac(purpose, salt)
             wanted = {**body, "mac_address": mac, "description": mark}
             if "fixed_ips" in body:
@@ -121,7 +120,7 @@ class Ports:
                 return self._make(wanted)
             except Refused as refused:
                 # Whatever the conflict is, it can be with the same call made elsewhere.
-                if refused.orig_code != 409 or not left:
+                if refused.orig_code != 409:
                     raise
                 held = self._holder(wanted)
                 ours = held is not None and self._is(held, body)
@@ -132,7 +131,9 @@ class Ports:
                     raise
                 # Nobody has it any more, or somebody else has.
                 salt += held is not None and not ours
-        raise AssertionError("the last try returns or raises")
+                raise Again(refused) from refused
+
+        return ownership.persist(act)
 
     def _mac(self, purpose: Sequence[str], salt: int) -> str:
         salted = (*purpose, str(salt)) if salt else purpose
@@ -141,7 +142,7 @@ class Ports:
     def _salt_of(self, body: Json, purpose: Sequence[str]) -> int:
         """Return the salt of a lost port that had derived an address that is wanted."""
         wanted = [place.get("ip_address") for place in body.get("fixed_ips", ())]
-        for salt in range(1, _TRIES if any(wanted) else 1):
+        for salt in range(1, ownership.TRIES if any(wanted) else 1):
             mac = self._mac(purpose, salt)
             if any(naming.is_derived(address, mac) for address in wanted):
                 return salt
@@ -216,30 +217,31 @@ class Ports:
         owner = body.get("project_id") or self.api.project_id()
         return bool(port["name"] == body["name"] and port["project_id"] == owner)
 
-    def update(
+    def update(self, port_id: str, changes: Json) -> PortAnswer:
+        """Change a port, whatever others do, and return it."""
+        return ownership.persist(lambda: self._put(port_id, changes))
+
+    def change(self, port: PortAnswer, changes: Json) -> PortAnswer:
+        """Change a port as it was seen.
+
+        :raises Again: it has been changed meanwhile
+        """
+        return self._put(port["id"], changes, port["revision_number"])
+
+    def _put(
         self, port_id: str, changes: Json, revision: int | None = None
     ) -> PortAnswer:
-        """Change a port, and return it.
-
-        :param revision: only if this is its ``revision_number``, else refuse with 412
-        """
         body = {"port": changes}
-        for left in reversed(range(_TRIES)):
-            try:
-                port: PortAnswer = self.api.put(f"/ports/{port_id}", body, revision)[
-                    "port"
-                ]
-            except Refused as refused:
-                if not self._was_overtaken(port_id, changes, refused):
-                    raise
-                if revision is not None:
-                    text = f"port {port_id} was changed by another call: {refused}"
-                    raise Refused(orig_msg=text, orig_code=412) from refused
-                if not left:
-                    raise
-            else:
-                return port
-        raise AssertionError("the last try returns or raises")
+        try:
+            answer = self.api.put(f"/ports/{port_id}", body, revision)
+        except Refused as refused:
+            if refused.orig_code == 412 and revision is not None:
+                raise overtaken(f"port {port_id}") from refused
+            if self._was_overtaken(port_id, changes, refused):
+                raise Again(refused) from refused
+            raise
+        port: PortAnswer = answer["port"]
+        return port
 
     def _was_overtaken(self, port_id: str, changes: Json, refused: Refused) -> bool:
         """Tell whether a change was refused because another gave the port the same.
@@ -259,20 +261,6 @@ class Ports:
         words = (refused.orig_msg or "").split()
         return any(one["ip_address"] in words for one in held)
 
-    def change(
-        self, port: PortAnswer, changes: Json, *, last: bool = False
-    ) -> PortAnswer | None:
-        """Change a port as it was seen; None if it has been changed meanwhile.
-
-        :param last: whether that is an error
-        """
-        try:
-            return self.update(port["id"], changes, port["revision_number"])
-        except Refused as refused:
-            if refused.orig_code != 412 or last:
-                raise
-            return None
-
     def delete(self, port_id: str) -> None:
         """Delete a port; it may be gone already."""
         self.api.delete(f"/ports/{port_id}")
@@ -284,7 +272,8 @@ class Ports:
 
     def delete_unmarked(self, port: PortAnswer) -> None:
         """Delete a port unless another call has come to rely on it."""
-        for left in reversed(range(_TRIES)):
+
+        def act() -> None:
             now = self.find(port["id"])
             if now is None:
                 return
@@ -294,29 +283,29 @@ class Ports:
             try:
                 self.api.delete(f"/ports/{port['id']}", now["revision_number"])
             except Refused as refused:
-                if refused.orig_code != 412 or not left:
-                    raise
-            else:
-                return
+                if refused.orig_code == 412:
+                    raise Again(refused) from refused
+                raise
+
+        ownership.persist(act)
 
     def ensure(self, claimed: Claimed, wanted: Callable[[PortAnswer], Json]) -> Changed:
         """Change a port; taken back by :meth:`revert`.
 
         :param wanted: tells what to change of the port as it is
         """
-        port = claimed.port
-        for left in reversed(range(_CHANGES)):
+        give = self._complete if claimed.made else self._change_marked
+
+        def act(port: PortAnswer) -> Changed:
             change = wanted(port)
-            if not change:
-                break
-            give = self._complete if claimed.made else self._change_marked
-            changed = give(port, change, last=not left)
-            if changed:
-                return changed
-            port = self.get(port["id"])
-            if not (claimed.made and ownership.same_mark(port, claimed.port)):
-                port = self.rely(port)
-        return Changed(port, claimed.made, {})
+            return give(port, change) if change else Changed(port, claimed.made, {})
+
+        def look() -> PortAnswer:
+            port = self.get(claimed.port["id"])
+            own = claimed.made and ownership.same_mark(port, claimed.port)
+            return port if own else self.rely(port)
+
+        return ownership.persist_on(claimed.port, act, look)
 
     def rely(self, port: PortAnswer) -> PortAnswer:
         """Rely on a port as it is, which another call may have changed just now."""
@@ -324,36 +313,37 @@ class Ports:
             return self.mark(port["id"]) or self.get(port["id"])
         return port
 
-    def _complete(
-        self, port: PortAnswer, change: Json, *, last: bool
-    ) -> Changed | None:
-        """Change a port that this call made; None if it was changed meanwhile.
+    def change_alone(self, port: PortAnswer, change: Json) -> PortAnswer:
+        """Change a port as it was seen, and make sure that nobody else did.
+
+        :raises Again: somebody has changed it meanwhile
+        """
+        after = self.change(port, change)
+        if not is_alone(port, change, after):
+            raise overtaken(f"port {port['id']}")
+        return after
+
+    def _complete(self, port: PortAnswer, change: Json) -> Changed:
+        """Change a port that this call made.
 
         Another call may have found the port and given it the same, which it takes back if
         it fails, unless it sees that this one relies on it.
         """
-        after = self.change(port, change, last=last)
-        if after is None or not is_alone(port, change, after):
-            return None
-        return Changed(after, True, {})
+        return Changed(self.change_alone(port, change), True, {})
 
-    def _change_marked(
-        self, port: PortAnswer, change: Json, *, last: bool
-    ) -> Changed | None:
-        """Change a port as it was seen; None if it was changed meanwhile."""
+    def _change_marked(self, port: PortAnswer, change: Json) -> Changed:
+        """Change a port that was found."""
         marking = {"description": ownership.new_mark()} if is_marked(port) else {}
         before = attributes(port, change)
         with reverting("change") as on_failure:
             try:
-                after = self.change(port, change | marking, last=last)
+                after = self.change(port, change | marking)
             except NetworkException as error:
                 if is_in_doubt(error):
                     on_failure(
                         self.revert, possibly_changed(port, change | marking, before)
                     )
                 raise
-        if after is None:
-            return None
         # The mark counts as a change of its own.
         alone = is_alone(port, [*change, "description"], after)
         return Changed(after, False, before if alone else {})
@@ -369,8 +359,11 @@ class Ports:
             LOG.warning("port %s is another call's too, and stays", now["id"])
             return
         change = difference(now, changed.before)
-        after = self.change(now, change) if change else None
-        if after and not is_alone(now, change, after):
+        try:
+            after = self.change(now, change) if change else now
+        except Again:
+            return
+        if not is_alone(now, change, after):
             # Another call has come to rely on it just before.
             LOG.warning("port %s is another call's too, and is as it was", now["id"])
             self.update(now["id"], attributes(now, change))

@@ -123,8 +123,6 @@ def _fields(rule: Rule) -> Fields:
 
 #: How many rules are added by one request.
 BATCH = 50
-#: How often a batch is added that others add at the same time.
-_POSTS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +155,9 @@ class Adding:
 
     def _add(self, wanted: set[Fields]) -> bool:
         alone = True
-        for left in reversed(range(_POSTS)):
+
+        def act() -> None:
+            nonlocal alone
             # What is in doubt must not be more than has been asked for in time.
             require_time()
             try:
@@ -168,15 +168,16 @@ class Adding:
                     raise
                 own, others = self._found(wanted, error)
                 # One rule that exists fails the whole request.
-                if not (own or others) and not (exists and left):
+                if not (own or others or exists):
                     raise
                 alone = alone and not others
-                wanted -= own | others
+                wanted.difference_update(own, others)
+                if wanted:
+                    raise ownership.Again(error) from error
             else:
                 self.added.update(wanted)
-                return alone
-            if not wanted:
-                return alone
+
+        ownership.persist(act)
         return alone
 
     def _found(
@@ -212,9 +213,6 @@ def _batches(missing: Sequence[Fields]) -> Iterator[Sequence[Fields]]:
 
 
 LOG = log.getLogger(__name__)
-
-#: How often rules are changed when others change them at the same time.
-_CHANGES = 5
 
 #: Does something with each of some rules, given its name for the log.
 ForEach = Callable[[Callable[[RuleAnswer], object], Sequence[RuleAnswer]], object]
@@ -300,16 +298,19 @@ class GroupRules:
             change.added = added
         if not made and may_be_half_filled(group, BATCH):
             change.group = self.groups.mark(group)
+
+        def act(group: GroupAnswer) -> None:
+            todo = plan(group, wanted)
+            if not self._apply(change, todo, for_each or _one_by_one):
+                raise ownership.overtaken(f"security group {group['id']}")
+
+        def look() -> GroupAnswer:
+            change.group = self.groups.mark(change.group)
+            return change.group
+
         with reverting("rules") as on_failure:
             on_failure(self.revert, change)
-            for _ in range(_CHANGES):
-                todo = plan(change.group, wanted)
-                if not (todo.missing or todo.surplus):
-                    return change
-                if self._apply(change, todo, for_each or _one_by_one):
-                    return change
-                change.kept = True
-                change.group = self.groups.mark(change.group)
+            ownership.persist_on(change.group, act, look)
         return change
 
     def change_shared(
@@ -328,7 +329,10 @@ class GroupRules:
         return self.change(group, wanted, for_each)
 
     def _apply(self, change: RuleChange, todo: Plan, for_each: ForEach) -> bool:
-        """Do what is planned, and tell whether nobody else did any of it."""
+        """Do what is planned, and tell whether nobody else did any of it.
+
+        What somebody else did a part of is kept, and known to be as soon as it is seen.
+        """
         gone = []
 
         def remove(rule: RuleAnswer) -> None:

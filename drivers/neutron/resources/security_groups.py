@@ -23,8 +23,8 @@ from networker.exceptions import CloudUnavailable
 
 LOG = log.getLogger(__name__)
 
-#: How often a group is tried to be made when answers are lost.
-_TRIES = 3
+#: How often a group is tried to be made when answers are lost, which takes long.
+_POSTS = 3
 #: How often a group is looked for that may be made just now and is wanted no longer.
 _LOOKS = 3
 #: Seconds for which a group that is still in use is tried to be deleted: Neutron forgets
@@ -87,7 +87,8 @@ class SecurityGroups:
         """
         mark = ownership.new_mark()
         group = {"name": naming.vip_device(load_balancer_id), "description": mark}
-        for left in reversed(range(_TRIES)):
+
+        def act() -> GroupAnswer:
             try:
                 made: GroupAnswer = self.api.post(
                     "/security-groups", {"security_group": group}, repeat=False
@@ -97,13 +98,14 @@ class SecurityGroups:
                     raise
                 late = time_is_up()
                 found = self._made_after_all(load_balancer_id, mark, late)
-                if found and not late:
-                    return found
-                if late or not left:
+                if late:
                     raise
-            else:
-                return made
-        raise AssertionError("the last try returns or raises")
+                if not found:
+                    raise ownership.Again(error) from error
+                return found
+            return made
+
+        return ownership.persist(act, tries=_POSTS)
 
     def _made_after_all(
         self, load_balancer_id: str, mark: str, late: bool

@@ -18,8 +18,6 @@ from networker.exceptions import AmphoraNotFound, CloudUnavailable
 
 #: Seconds for which ports that are detached wait for others, so as to be deleted together.
 _TOGETHER = 2.0
-#: How often a port is attached that others attach and detach at the same time.
-_TRIES = 5
 #: How often to look for the end of a detach that is undone: another call may have attached
 #: the port again in between.
 _LOOKS = 20
@@ -58,21 +56,21 @@ class Servers:
         """
         if claimed.port["device_id"] == compute_id:
             return False
-        for left in reversed(range(_TRIES)):
+
+        def act(was_detached: bool) -> bool:
             try:
                 self._attach(compute_id, claimed.port["id"])
             except (Refused, CloudUnavailable) as error:
                 attached = self._is_attached(compute_id, claimed, error)
-                if attached is not None:
-                    return attached
-                if not left:
-                    raise
-            else:
-                if left < _TRIES - 1:
-                    # For the call that has just detached it, and may wait for that.
-                    self.ports.mark(claimed.port["id"])
-                return True
-        raise AssertionError("the last try returns or raises")
+                if attached is None:
+                    raise ownership.Again(error) from error
+                return attached
+            if was_detached:
+                # For the call that did, and may wait for that.
+                self.ports.mark(claimed.port["id"])
+            return True
+
+        return ownership.persist_on(False, act, lambda: True)
 
     def _is_attached(
         self, compute_id: str, claimed: Claimed, error: Refused | CloudUnavailable

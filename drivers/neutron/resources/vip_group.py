@@ -43,8 +43,8 @@ from networker.models import VIP, LoadBalancer
 
 LOG = log.getLogger(__name__)
 
-#: How often a group is tried to be taken back that others change at the same time.
-_TRIES = 5
+#: How often a group is tried to be taken back.
+_REVERTS = 5
 #: What is changed of the VIP's port, once.
 OF_VIP = ("security_groups", "description")
 
@@ -147,16 +147,18 @@ class VipGroups:
         What bears a trace of another call is left alone.
         """
         freed: list[tuple[PortAnswer, set[str]]] = []
-        for left in reversed(range(_TRIES if vip_group.made else 0)):
+
+        def act(is_first: bool) -> None:
             try:
                 self._revert(vip_group, freed)
             except (Refused, CloudUnavailable) as error:
                 # Nobody looks for it later, so that one refusal must not be the end.
-                again = left == _TRIES - 1 or error.orig_code == 412
-                if not left or not (again or is_in_doubt(error)):
-                    raise
-            else:
-                return
+                if is_first or is_in_doubt(error):
+                    raise ownership.Again(error) from error
+                raise
+
+        if vip_group.made:
+            ownership.persist_on(True, act, lambda: False, tries=_REVERTS)
 
     def _revert(
         self, vip_group: VipGroup, freed: list[tuple[PortAnswer, set[str]]]
@@ -225,8 +227,7 @@ class VipGroups:
         kept = {*vip_group.port["security_groups"], *vip_group.vip.sg_ids}
         freed.append((port, set(groups) - kept))
         change = {"security_groups": groups}
-        after = self.cloud.ports.update(port["id"], change, port["revision_number"])
-        return is_alone(port, change, after)
+        return is_alone(port, change, self.cloud.ports.change(port, change))
 
     def _before(self, vip_group: VipGroup, port: PortAnswer) -> list[str] | None:
         """Return the groups that the VIP's port had, or has to have for another call.
