@@ -14,14 +14,14 @@ from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.operations import failover_preparation
 from networker.drivers.neutron.operations.allocate_vip import _Allocation
 from networker.drivers.neutron.resources import (
-    addresses,
     group_agreement,
     interfaces,
-    ports,
+    ownership,
     security_group_rules,
 )
 from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
-from networker.drivers.neutron.resources.ports import Changed, Ports
+from networker.drivers.neutron.resources.ownership import Changed
+from networker.drivers.neutron.resources.ports import Ports
 from networker.drivers.neutron.resources.security_group_rules import Adding
 from tests.interleavings.grounds import Menu
 from tests.interleavings.stage import FEW, SOME
@@ -37,12 +37,12 @@ def no_address_on_the_subnet() -> contextlib.AbstractContextManager[Any]:
             return value
         return sorted(v["ip_address"] if isinstance(v, dict) else v for v in value)
 
-    return mock.patch.object(ports, "_comparable", comparable)
+    return mock.patch.object(translation, "_comparable", comparable)
 
 
 def members_take_vrrp_ports() -> contextlib.AbstractContextManager[Any]:
     """Calls about members take any port of the driver's."""
-    return mock.patch.object(interfaces, "_is_members", ports.is_ours)
+    return mock.patch.object(interfaces, "_is_members", ownership.is_ours)
 
 
 def rules_not_asked_for_again() -> contextlib.AbstractContextManager[Any]:
@@ -155,7 +155,7 @@ def marks_only_by_names() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave nothing behind of a call that another one overtook".
     """
-    return mock.patch.object(addresses, "is_marked", ports.is_ours)
+    return mock.patch.object(ownership, "is_marked", ownership.is_ours)
 
 
 def released_ports_not_relied_on() -> contextlib.AbstractContextManager[Any]:

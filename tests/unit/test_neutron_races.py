@@ -247,3 +247,14 @@ def test_what_another_call_did_to_the_vips_port_is_not_taken_back(bench, second,
     held = bench.world.port(port.id).security_group_ids
     group = bench.world.group_ids(naming.vip_device(lb.id))
     assert sorted(held) == sorted([*group, *vip.sg_ids])
+
+
+def test_a_port_that_goes_while_a_call_relies_on_it_is_missed(bench, second):
+    """That all was as it should be does not make up for a port that is not there."""
+    lb = bench.world.load_balancer(amphorae=1)
+    vip, (driver, wire) = bench.allocated(lb), second
+    (amphora,) = bench.driver.plug_vip(lb, vip)
+    wire.at, wire.on, wire.careful = "PUT", f"ports/{amphora.vrrp_port_id}", True
+    wire.meanwhile = lambda: bench.driver.delete_port(amphora.vrrp_port_id)
+    with pytest.raises(exceptions.PortNotFound, match=amphora.vrrp_port_id):
+        driver.update_aap_port_sg(lb, amphora, vip)

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from networker import exceptions
 from networker.drivers.operation import About, Refusal
 from networker.exceptions import NetworkException
+
+Result = TypeVar("Result")
 
 #: Neutron's types of a 409 that says that another port has the MAC address.
 MAC_IN_USE = frozenset({"MacAddressInUse", "NeutronDbObjectDuplicateEntry"})
@@ -84,6 +88,16 @@ def is_gone(refused: Refused) -> bool:
     A 404 without the service's own words comes from something before it.
     """
     return refused.orig_code == 404 and refused.kind is not None
+
+
+def unless_gone(call: Callable[[], Result]) -> Result | None:
+    """Make a call, and return None if what it is about does not exist."""
+    try:
+        return call()
+    except Refused as refused:
+        if not is_gone(refused):
+            raise
+        return None
 
 
 def is_in_doubt(error: NetworkException) -> bool:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Translate Neutron's JSON into the interface's models."""
+"""Translate Neutron's JSON into the interface's models, and compare it."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from networker.drivers.neutron.api.answers import GroupAnswer, Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
@@ -172,3 +174,35 @@ def vip(wanted: VIP, data: PortAnswer, load_balancer_id: str) -> VIP:
     if described is None:
         raise Refused(orig_msg=misfit(wanted, port(data)))
     return described
+
+
+def attributes(port: PortAnswer, names: Iterable[str]) -> Json:
+    """Return some attributes of a port as they are, such as to change them back."""
+    held: Mapping[str, Any] = port
+    return {name: held[name] for name in names}
+
+
+def difference(port: PortAnswer, wanted: dict[str, Any]) -> Json:
+    """Return what of a port's attributes is not as wanted.
+
+    :param wanted: attributes; ``security_groups`` in any order
+    """
+    return {
+        name: value
+        for name, value in wanted.items()
+        if _comparable(port.get(name)) != _comparable(value)
+    }
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return sorted(_identity(v) if isinstance(v, dict) else v for v in value)
+
+
+def _identity(place: Json) -> str:
+    """Return what tells an address or an address pair from others.
+
+    An address that is only wanted is named by its subnet, and is no address of a port's.
+    """
+    return str(place.get("ip_address") or f"any of {place.get('subnet_id')}")

@@ -12,9 +12,8 @@ from networker.drivers.flow import reverting, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
-from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import Claimed, was_changed
+from networker.drivers.neutron.resources.ownership import Claimed
 from networker.drivers.neutron.resources.vip_group import refuse_others
 from networker.drivers.vip import match
 from networker.models import VIP, AdditionalVIP, LoadBalancer
@@ -58,10 +57,8 @@ class _Allocation:
 
     def _relied(self, port: PortAnswer, owner: str) -> PortAnswer | None:
         """Keep another call that has moved a VIP's port just now from moving it back."""
-        if not (_is_vip_of(port, owner) and was_changed(port)):
-            return port
-        # The mark tells as before with which group the port goes.
-        return self.cloud.ports.mark(port["id"], ownership.another_mark(port))
+        ours = _is_vip_of(port, owner)
+        return self.cloud.ports.rely_on_change(port) if ours else port
 
     def _replaced(self, port: PortAnswer, load_balancer: LoadBalancer, vip: VIP) -> VIP:
         """Reserve the wanted addresses instead of those that a port has."""
@@ -92,7 +89,7 @@ class _Allocation:
             return {} if fits else {"fixed_ips": wanted}
 
         with reverting("allocate_vip") as on_failure:
-            moved = ports.ensure(Claimed(port, made=False), change)
+            moved = ports.change(Claimed(port, made=False), change)
             on_failure(ports.revert, moved)
             described = translation.vip(vip, moved.port, load_balancer.id or "")
             require_time()

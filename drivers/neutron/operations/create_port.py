@@ -14,14 +14,11 @@ from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
+from networker.drivers.neutron.api.translation import difference
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import (
-    Changed,
-    Claimed,
-    difference,
-    require_address,
-)
+from networker.drivers.neutron.resources.ownership import Changed, Claimed
+from networker.drivers.neutron.resources.ports import require_address
 from networker.drivers.vip import assign
 from networker.models import FixedIP
 
@@ -88,7 +85,7 @@ def _create(
         require_address(claimed.port)
         _check(claimed.port, wanted)
         change = functools.partial(_change, wanted=wanted.changeable())
-        return cloud.ports.ensure(claimed, change)
+        return cloud.ports.change(claimed, change)
 
     done = cloud.flows.run(
         "create_port",

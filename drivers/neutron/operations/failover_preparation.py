@@ -23,9 +23,10 @@ from networker.drivers.flow import revert_one, reverting, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused
+from networker.drivers.neutron.api.translation import attributes
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import attributes, is_ours
+from networker.drivers.neutron.resources.ownership import is_ours
 from networker.exceptions import CloudUnavailable
 from networker.models import Amphora
 
@@ -114,7 +115,7 @@ class _Release:
         marking = {"description": self.mark} if is_ours(port) else {}
         changes = {"device_id": "", **names, **marking}
         try:
-            self.cloud.ports.change(port, changes)
+            self.cloud.ports.write(port, changes)
         except ownership.Again:
             return False
         return True
@@ -173,7 +174,7 @@ class _Release:
         if not is_ours(port) or port["device_id"] != self.compute_id:
             return True
         try:
-            self.cloud.ports.change(port, {"description": ownership.new_mark()})
+            self.cloud.ports.write(port, {"description": ownership.new_mark()})
         except ownership.Again:
             return False
         except (Refused, CloudUnavailable):
@@ -188,7 +189,7 @@ class _Release:
         names = ("device_id", "dns_name", "description")
         changes = attributes(before, filter(before.__contains__, names))
         with contextlib.suppress(ownership.Again):
-            given.append(self.cloud.ports.change(port, changes))
+            given.append(self.cloud.ports.write(port, changes))
 
 
 def _times_changed(port: PortAnswer, before: PortAnswer) -> int:

@@ -64,7 +64,7 @@ class _Plugging:
             **about,
         )
         change = task(
-            ports.ensure,
+            ports.change,
             name="change",
             provides="now",
             revert=self.cloud.ports.revert,

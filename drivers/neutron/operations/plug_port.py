@@ -8,7 +8,7 @@ from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import Claimed
+from networker.drivers.neutron.resources.ownership import Claimed
 from networker.exceptions import PortNotFound
 from networker.models import Amphora, Interface
 
@@ -20,7 +20,9 @@ def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     def look() -> PortAnswer:
         # How it is marked before says afterwards whether another call relies on it.
         port = cloud.ports.get(port_id)
-        return cloud.ports.rely(port) if port["device_id"] == compute_id else port
+        if port["device_id"] != compute_id:
+            return port
+        return cloud.ports.rely(port) or cloud.ports.get(port_id)
 
     def connect(port: PortAnswer) -> PortAnswer | None:
         return port if _attached(cloud, compute_id, port) else None

@@ -22,7 +22,7 @@ from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import ownership, vrrp_ports
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
-from networker.drivers.neutron.resources.ports import Claimed
+from networker.drivers.neutron.resources.ownership import Claimed
 from networker.drivers.neutron.resources.security_group_rules import RuleChange
 from networker.drivers.neutron.resources.vip_group import (
     VipGroup,
@@ -127,7 +127,7 @@ class _Plugging:
         done = self.cloud.flows.run("plug_vip", [vip_group], making, then, timely=True)
         agreed: Agreed = done["agreed"]
         ports = [done[_result_name(amphora)].port for amphora in self.amphorae]
-        now = [agreed.after.get(port["id"], port) for port in ports]
+        now = [agreed.latest(port).port for port in ports]
         return self._filled(done["vip_group"].vip, now)
 
     def _without_groups(
@@ -142,7 +142,7 @@ class _Plugging:
         ]
         changes = [
             task(
-                self._ports.ensure,
+                self._ports.change,
                 name=f"change port of {one.id}",
                 provides=f"now-{one.id}",
                 revert=self.cloud.ports.revert,

@@ -7,9 +7,10 @@ from networker import exceptions
 from networker.context import require_time
 from networker.drivers.flow import reverting, task
 from networker.drivers.neutron.api.answers import Json, PortAnswer
+from networker.drivers.neutron.api.translation import difference
 from networker.drivers.neutron.resources import port_backup, security_groups
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import Claimed, difference, is_lent
+from networker.drivers.neutron.resources.ownership import Claimed, is_lent
 from networker.drivers.neutron.resources.vip_group import look_for_groups
 from networker.drivers.vip import is_deleted
 from networker.models import VIP, Amphora, LoadBalancer
@@ -32,7 +33,8 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP) -
         raise exceptions.MissingVIPSecurityGroup(load_balancer_id=load_balancer.id)
     wanted = {"security_groups": [group["id"], *vip.sg_ids]}
     if not difference(port, wanted):
-        cloud.ports.rely(port)
+        if cloud.ports.rely(port) is None:
+            cloud.ports.get(port_id)
         return
     with reverting("update_aap_port_sg") as on_failure:
         claimed = Claimed(port, made=False)
@@ -43,6 +45,6 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP) -
                 port_backup.save(cloud, owner, group, now, needed)
             return needed
 
-        changed = cloud.ports.ensure(claimed, change)
+        changed = cloud.ports.change(claimed, change)
         on_failure(cloud.ports.revert, changed)
         require_time()

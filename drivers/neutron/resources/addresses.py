@@ -19,9 +19,8 @@ from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import is_in_doubt
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import (
+from networker.drivers.neutron.resources.ownership import (
     Changed,
-    is_marked,
     possibly_changed,
 )
 from networker.exceptions import NetworkException
@@ -88,11 +87,9 @@ def _relied(cloud: Cloud, port: PortAnswer, change: Change) -> PortAnswer:
 
     :raises Again: it did so just before
     """
-    if not (is_marked(port) and ownership.is_recent(port)):
-        return port
-    marked = cloud.ports.mark(port["id"])
-    if marked and change(marked["fixed_ips"]) == marked["fixed_ips"]:
-        return marked
+    now = cloud.ports.rely(port)
+    if now and change(now["fixed_ips"]) == now["fixed_ips"]:
+        return now
     raise ownership.overtaken(f"port {port['id']}")
 
 
@@ -103,12 +100,10 @@ def _exchange(
 
     :raises Again: somebody else is changing it, too
     """
-    alone, marked = cloud.ports.change_alone, port
-    if is_marked(port):
-        marked = alone(port, {"description": ownership.new_mark()})
+    marked = cloud.ports.mark_alone(port)
     before, change = {"fixed_ips": port["fixed_ips"]}, {"fixed_ips": wanted}
     try:
-        after = alone(marked, change)
+        after = cloud.ports.write_alone(marked, change)
     except NetworkException as error:
         if is_in_doubt(error):
             on_failure(cloud.ports.revert, possibly_changed(marked, change, before))

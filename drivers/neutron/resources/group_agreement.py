@@ -19,6 +19,7 @@ from networker.drivers import naming, rules
 from networker.drivers.flow import revert_one, reverting
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import GroupAnswer, Json, PortAnswer
+from networker.drivers.neutron.api.translation import attributes, difference
 from networker.drivers.neutron.resources import (
     ownership,
     port_backup,
@@ -28,19 +29,16 @@ from networker.drivers.neutron.resources import (
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ownership import (
     Again,
-    overtaken,
-    persist_on,
-)
-from networker.drivers.neutron.resources.ports import (
     Changed,
     Claimed,
-    attributes,
     counted,
-    difference,
     is_alone,
     is_lent,
     is_ours,
-    with_changes,
+    overtaken,
+    persist_on,
+    possibly_changed,
+    surplus,
 )
 from networker.drivers.neutron.resources.vip_group import VipGroup
 from networker.models import LoadBalancer
@@ -51,10 +49,7 @@ class Agreed:
     """What was changed.
 
     :param group: the group that won, as this call saw or marked it last
-    :param before: by the ids of ports, their changed attributes as they were
-    :param after: the changed ports
-    :param revisions: of ports whose change was not answered, the number that they have if
-        it was made, and by nobody else
+    :param changed: by their ids, the ports as they are now, and what is to come back
     :param shared: whether another call did a part of it, so that it is not to be undone
     :param overwrote: whether its last change took the VIP's port from another call
     :param overtook: whether any of its changes did
@@ -63,13 +58,18 @@ class Agreed:
     """
 
     group: GroupAnswer
-    before: dict[str, Json] = dataclasses.field(default_factory=dict)
-    after: dict[str, PortAnswer] = dataclasses.field(default_factory=dict)
-    revisions: dict[str, int] = dataclasses.field(default_factory=dict)
+    changed: dict[str, Changed] = dataclasses.field(default_factory=dict)
     shared: bool = False
     overwrote: bool = False
     overtook: bool = False
     left: set[str] = dataclasses.field(default_factory=set)
+
+    def latest(self, port: PortAnswer) -> Changed:
+        """Return a port as it is now, and what is to come back of it.
+
+        :param port: as it was seen
+        """
+        return self.changed.get(port["id"], Changed(port, made=False, before={}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +147,8 @@ class GroupAgreement:
         alone = True
         for port in ports:
             if port["id"] in made:
-                claimed = made[port["id"]]
-                now = self.cloud.ports.ensure(claimed, of_amphora)
-                agreed.after[port["id"]] = now.port
+                now = self.cloud.ports.change(made[port["id"]], of_amphora)
+                agreed.changed[port["id"]] = now
                 continue
             if port["id"] == vip_group.port["id"]:
                 change = self._of_vip(vip_group, agreed, port, amphorae=len(ports) > 1)
@@ -161,7 +160,7 @@ class GroupAgreement:
                     port_backup.save(self.cloud, owner, agreed.group, port, change)
                 _remember(vip_group, agreed, port, change)
                 try:
-                    after = self.cloud.ports.change(port, change)
+                    after = self.cloud.ports.write(port, change)
                 except Again:
                     after = None
                 if not _is_alone(vip_group, agreed, port, change, after):
@@ -169,7 +168,8 @@ class GroupAgreement:
                     alone, agreed.shared = False, True
             else:
                 # Another call did it, and this one may have seen it before that.
-                agreed.after[port["id"]] = port
+                seen = dataclasses.replace(agreed.latest(port), port=port)
+                agreed.changed[port["id"]] = seen
         return alone
 
     def _of_vip(
@@ -250,7 +250,7 @@ class GroupAgreement:
             vip_group.others.update(held - {group["description"], *self.relied})
         # First, since the answer can be lost.
         self.relied.update({group["id"], mark})
-        return self.cloud.groups.mark(group, mark)
+        return self.cloud.groups.rely(group, mark)
 
     def _filled(self, vip_group: VipGroup, group: GroupAnswer) -> GroupAnswer:
         wanted = rules.wanted(self.load_balancer, vip_group.vip)
@@ -258,50 +258,46 @@ class GroupAgreement:
 
     def revert(self, agreed: Agreed) -> None:
         """Change ports back unless another call has come to rely on it."""
-        before = {port_id: held for port_id, held in agreed.before.items() if held}
-        if not before or agreed.shared:
+        changed = {
+            f"security groups of port {port_id}": one
+            for port_id, one in agreed.changed.items()
+            if one.before
+        }
+        if not changed or agreed.shared:
             return
 
         def put_back() -> None:
-            for port_id, held in before.items():
-                revision = agreed.revisions.get(port_id)
-                changed = Changed(agreed.after[port_id], False, held, revision)
-                name = f"security groups of port {port_id}"
-                revert_one(name, self.cloud.ports.revert, changed)
+            for name, one in changed.items():
+                revert_one(name, self.cloud.ports.revert, one)
 
         def again() -> None:
-            for port_id, held in before.items():
-                now = agreed.after[port_id]
-                change = attributes(now, held)
-                name = f"security groups of port {port_id}"
-                revert_one(name, self.cloud.ports.update, port_id, change)
+            for name, one in changed.items():
+                change = attributes(one.port, one.before)
+                revert_one(name, self.cloud.ports.update, one.port["id"], change)
 
-        self.cloud.groups.take_back(agreed.group, put_back, again)
+        self.cloud.groups.revert(agreed.group, put_back, again)
 
 
 def _remember(
-    vip_group: VipGroup, agreed: Agreed, port: PortAnswer, change: Mapping[str, object]
+    vip_group: VipGroup, agreed: Agreed, port: PortAnswer, change: Json
 ) -> None:
     """Keep what a port was and will be.
 
     It is done before the change, since a request whose answer is lost may have been done.
     """
-    port_id = port["id"]
-    agreed.after[port_id] = with_changes(port, change)
-    agreed.revisions[port_id] = port["revision_number"] + counted(change)
-    if port_id == vip_group.port["id"]:
-        agreed.left |= {*translation.groups(port)} - {
-            *translation.groups(vip_group.port)
-        }
-        vip_group.before.append(port)
-    if vip_group.made and port_id == vip_group.port["id"]:
-        # It is taken back together with the group.
-        return
+    of_vip, earlier = port["id"] == vip_group.port["id"], agreed.latest(port).before
     changed = difference(port, {k: v for k, v in change.items() if k != "description"})
     before = attributes(port, changed)
-    if port_id == vip_group.port["id"] and "security_groups" in before:
-        before["security_groups"] = _kept(agreed.group, port)
-    agreed.before[port_id] = before | agreed.before.get(port_id, {})
+    if of_vip:
+        had = translation.groups(vip_group.port)
+        agreed.left.update({*translation.groups(port)}.difference(had))
+        vip_group.before.append(port)
+        if "security_groups" in before:
+            before["security_groups"] = _kept(agreed.group, port)
+    if of_vip and vip_group.made:
+        # It is taken back together with the group.
+        before = {}
+    agreed.changed[port["id"]] = possibly_changed(port, change, before | earlier)
 
 
 def _kept(group: GroupAnswer, port: PortAnswer) -> list[str]:
@@ -326,18 +322,18 @@ def _is_alone(
 
     :param after: the answer; None if somebody else was faster
     """
-    planned, agreed.after[port["id"]] = agreed.after[port["id"]], after or port
-    del agreed.revisions[port["id"]]
+    planned = agreed.changed[port["id"]]
+    now = Changed(after or port, made=False, before=planned.before)
+    agreed.changed[port["id"]] = now
     if after is None:
         return False
-    changed = difference(port, attributes(planned, change))
+    changed = difference(port, attributes(planned.port, change))
     alone = is_alone(port, changed, after)
     if port["id"] == vip_group.port["id"]:
-        # What puts a port into the group in which it is by now counts less.
-        both = port["revision_number"] + 2 * counted(changed)
-        agreed.overwrote = not alone and after["revision_number"] >= both
+        twice = surplus(port, changed, after) >= counted(changed)
+        agreed.overwrote = not alone and twice
         agreed.overtook |= agreed.overwrote
     elif not alone:
         # The mark in the answer is another call's.
-        agreed.before.pop(port["id"], None)
+        agreed.changed[port["id"]] = dataclasses.replace(now, before={})
     return alone

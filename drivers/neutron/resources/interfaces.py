@@ -20,7 +20,8 @@ from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.neutron.resources import addresses, ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import Claimed, require_address
+from networker.drivers.neutron.resources.ownership import Claimed
+from networker.drivers.neutron.resources.ports import require_address
 from networker.drivers.operation import failing_as
 
 

@@ -1,30 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell whose a change is, by marks that calls leave on the resources they rely on.
+"""Change what calls at the same time share, and take it back where nobody relies on it.
 
-A call that fails takes back what it did. What it made may meanwhile be part of the result
-of another copy of the same call, which found it there. Therefore whoever writes to a
-resource of the driver's writes a mark into its description, a new one each time, and
-whoever takes something back looks first whether its own mark is still there. What a call
-makes itself is marked in the request that makes it. Only what is found needs a request
-more, and not even that when it has been left alone for long: then no call is at it.
+Copies of a call, and different calls for one load balancer, run at the same time in several
+workers, and each can fail at any request. All that they share is Neutron, which has no lock
+to offer. So they follow one protocol, which is this module.
+
+What Neutron makes unique
+    A MAC address on a network, and a rule in a security group. Whoever comes second is
+    refused, and takes what is there. The name of a group is not unique: calls of which each
+    made one have to agree (:mod:`.group_agreement`).
+
+What Neutron checks too early
+    It compares the revision number that If-Match names before the transaction that writes,
+    so that of two changes at the same moment both can pass. But it counts each of them:
+    where the number in the answer is higher than the own change makes it, somebody else was
+    at it (:func:`surplus`). In the same way it looks whether a group is in use before it
+    deletes the group; nobody can see that.
+
+Rely
+    Who builds on what another call may have made or changed just now leaves a trace on it:
+    a port in the group, a rule more or less, or else a mark in the description, which is a
+    new one each time. What has been left alone for ten minutes needs none: no call is at it
+    any more. What a call makes bears its mark from the request on that makes it. A user's
+    port is never marked, since its description is the user's.
+
+Change
+    Compare what is there with what is wanted; write what is different, and a mark, as it
+    was seen; notice from the answer whether nobody else did. Who was overtaken looks again,
+    relies on what is there now, and begins anew, for which :func:`persist` is the one
+    policy. Who was not alone shares the change with another call, and does not take it
+    back. Where the answer is lost, the change counts as made.
+
+Revert
+    Look first: what bears another mark, or was changed more often than by this call, is
+    another call's too, and stays. Else change it back as it was seen, and look at the
+    answer: if another call came in between, do it again. What was made is deleted in the
+    same way. So of a call that takes something back and another one that relies on it, at
+    least one sees the other.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import itertools
 import random
 import re
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar, cast
 
 import tenacity
 from oslo_context import context as oslo_context
+from oslo_log import log
 
-from networker.drivers.neutron.api.errors import Refused, is_gone
+from networker.drivers import naming
+from networker.drivers.flow import reverting
+from networker.drivers.neutron.api.answers import Json, PortAnswer
+from networker.drivers.neutron.api.errors import (
+    ADDRESS_IN_USE,
+    PAIR_TWICE,
+    Refused,
+    is_gone,
+    is_in_doubt,
+    unless_gone,
+)
+from networker.drivers.neutron.api.requests import Api
+from networker.drivers.neutron.api.translation import attributes, difference
 from networker.exceptions import NetworkException
 
+LOG = log.getLogger(__name__)
 Seen = TypeVar("Seen")
 Result = TypeVar("Result")
 
@@ -32,6 +77,8 @@ Result = TypeVar("Result")
 _BUSY = 600.0
 #: How often something is tried that another call gets in the way of.
 TRIES = 10
+#: What Neutron numbers a port that was never changed.
+_AS_MADE = 1
 _PLAIN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
@@ -68,6 +115,57 @@ def is_recent(resource: Mapping[str, Any]) -> bool:
 def time_of(text: str) -> datetime.datetime:
     """Read a time as Neutron writes it."""
     return datetime.datetime.fromisoformat(text)
+
+
+def is_ours(port: PortAnswer) -> bool:
+    """Tell whether a driver of load balancers made a port, this one or Octavia's."""
+    return str(port["name"]).startswith(naming.OURS)
+
+
+def is_lent(port: PortAnswer) -> bool:
+    """Tell whether a port on which a VIP is put was made for something else."""
+    made = str(port["name"]).startswith(naming.VRRP)
+    return not made and port["device_owner"] != naming.OWNER
+
+
+def is_marked(port: PortAnswer) -> bool:
+    """Tell whether calls see each other by marks in a port's description.
+
+    Those of other ports are users' words.
+    """
+    return is_ours(port) or bool(origin(port))
+
+
+def was_changed(port: PortAnswer) -> bool:
+    """Tell whether a call has changed a port just now, and has not only made it."""
+    return bool(port["revision_number"] > _AS_MADE and is_recent(port))
+
+
+def counted(changed: Collection[str]) -> int:
+    """Return by how much Neutron raises a port's revision number at most.
+
+    It counts a change of the description, and one of everything else together.
+
+    :param changed: the attributes that are changed at once
+    """
+    return ("description" in changed) + bool(set(changed) - {"description"})
+
+
+def surplus(port: PortAnswer, changed: Collection[str], after: PortAnswer) -> int:
+    """Return how many changes of a port were not this call's; less where some were none.
+
+    What puts a port into the group in which it is by now counts less.
+
+    :param port: as it was seen
+    :param changed: the attributes that this call has changed
+    :param after: the answer to that, or the port since then
+    """
+    return after["revision_number"] - port["revision_number"] - counted(changed)
+
+
+def is_alone(port: PortAnswer, changed: Collection[str], after: PortAnswer) -> bool:
+    """Tell whether nobody else has changed a port since it was seen."""
+    return surplus(port, changed, after) <= 0
 
 
 class Again(Exception):
@@ -145,3 +243,244 @@ def repeat_if_gone(call: Callable[[set[str]], Result]) -> Result:
             raise
 
     return persist(act)
+
+
+@dataclasses.dataclass(frozen=True)
+class Claimed:
+    """A port that is there for a purpose.
+
+    :param port: the port as Neutron shows it
+    :param made: whether this call made it, and has to remove it if it fails
+    """
+
+    port: PortAnswer
+    made: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed(Claimed):
+    """A port that is as it should be.
+
+    :param port: as it is now, or was when it was marked last
+    :param before: its changed attributes as they were; empty if they need not come back
+    :param revision: where it is not known whether the port was changed, the number that it
+        has if it was, and by nobody else
+    """
+
+    before: Json
+    revision: int | None = None
+
+
+def possibly_changed(port: PortAnswer, change: Json, before: Json) -> Changed:
+    """Return a port whose change may have been made, for :meth:`SharedPorts.revert`.
+
+    :param port: as it was seen
+    :param before: what is to come back of it
+    """
+    after = cast("PortAnswer", {**port, **change})
+    revision = port["revision_number"] + counted(change)
+    return Changed(after, False, before, revision)
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedPorts:
+    """Ports that calls at the same time rely on, change, and take back.
+
+    :param api: Neutron
+    """
+
+    api: Api
+
+    def get(self, port_id: str) -> PortAnswer:
+        """Return a port."""
+        port: PortAnswer = self.api.get(f"/ports/{port_id}")["port"]
+        return port
+
+    def find(self, port_id: str) -> PortAnswer | None:
+        """Return a port, None if it does not exist."""
+        return unless_gone(lambda: self.get(port_id))
+
+    def rely(self, port: PortAnswer) -> PortAnswer | None:
+        """Rely on a port as it is, which another call may have changed just now.
+
+        :returns: the port as it is then, None if it is gone
+        """
+        shared = is_marked(port) and is_recent(port)
+        return self.mark(port["id"]) if shared else port
+
+    def rely_on_change(self, port: PortAnswer) -> PortAnswer | None:
+        """Rely on what another call may have changed of a port, and not only made.
+
+        The mark tells as before with which group the port goes.
+
+        :returns: the port as it is then, None if it is gone
+        """
+        shared = was_changed(port)
+        return self.mark(port["id"], another_mark(port)) if shared else port
+
+    def mark(self, port_id: str, mark: str = "") -> PortAnswer | None:
+        """Rely on a port of the driver's that another call has made or changed just now.
+
+        :param mark: a new one if it is empty
+        :returns: the port as it is then, None if it is gone
+        """
+        marking = {"description": mark or new_mark()}
+        return unless_gone(lambda: self.update(port_id, marking))
+
+    def mark_alone(self, port: PortAnswer) -> PortAnswer:
+        """Mark a port before a change that would overwrite what others write.
+
+        :raises Again: somebody has changed it meanwhile, or is about to
+        """
+        marking = {"description": new_mark()}
+        return self.write_alone(port, marking) if is_marked(port) else port
+
+    def update(self, port_id: str, changes: Json) -> PortAnswer:
+        """Change a port, whatever others do, and return it."""
+        return persist(lambda: self._put(port_id, changes))
+
+    def write(self, port: PortAnswer, changes: Json) -> PortAnswer:
+        """Change a port as it was seen, and return it.
+
+        :raises Again: it has been changed meanwhile
+        """
+        return self._put(port["id"], changes, port["revision_number"])
+
+    def write_alone(self, port: PortAnswer, changes: Json) -> PortAnswer:
+        """Change a port as it was seen, and make sure that nobody else did.
+
+        :raises Again: somebody has changed it meanwhile
+        """
+        after = self.write(port, changes)
+        if not is_alone(port, changes, after):
+            raise overtaken(f"port {port['id']}")
+        return after
+
+    def _put(
+        self, port_id: str, changes: Json, revision: int | None = None
+    ) -> PortAnswer:
+        body = {"port": changes}
+        try:
+            answer = self.api.put(f"/ports/{port_id}", body, revision)
+        except Refused as refused:
+            if refused.orig_code == 412 and revision is not None:
+                raise overtaken(f"port {port_id}") from refused
+            if self._was_overtaken(port_id, changes, refused):
+                raise Again(refused) from refused
+            raise
+        port: PortAnswer = answer["port"]
+        return port
+
+    def _was_overtaken(self, port_id: str, changes: Json, refused: Refused) -> bool:
+        """Tell whether a change was refused because another gave the port the same.
+
+        Of two changes of a port whose revision Neutron has compared, the second writes what
+        it has not seen that the first one wrote. It is refused as if it named something
+        twice, or something of another port's, and nothing of it is done.
+        """
+        if refused.kind == PAIR_TWICE:
+            pairs = changes.get("allowed_address_pairs") or []
+            named = {(one.get("mac_address"), one["ip_address"]) for one in pairs}
+            return bool(pairs) and len(named) == len(pairs)
+        if refused.kind not in ADDRESS_IN_USE:
+            return False
+        port = self.find(port_id)
+        held = port["fixed_ips"] if port else []
+        words = (refused.orig_msg or "").split()
+        return any(one["ip_address"] in words for one in held)
+
+    def change(self, claimed: Claimed, wanted: Callable[[PortAnswer], Json]) -> Changed:
+        """Change a port; taken back by :meth:`revert`.
+
+        :param wanted: tells what to change of the port as it is
+        """
+        give = self._complete if claimed.made else self._change_marked
+
+        def act(port: PortAnswer) -> Changed:
+            change = wanted(port)
+            return give(port, change) if change else Changed(port, claimed.made, {})
+
+        def look() -> PortAnswer:
+            port = self.get(claimed.port["id"])
+            if claimed.made and same_mark(port, claimed.port):
+                return port
+            return self.rely(port) or self.get(port["id"])
+
+        return persist_on(claimed.port, act, look)
+
+    def _complete(self, port: PortAnswer, change: Json) -> Changed:
+        """Change a port that this call made.
+
+        Another call may have found the port and given it the same, which it takes back if
+        it fails, unless it sees that this one relies on it.
+        """
+        return Changed(self.write_alone(port, change), True, {})
+
+    def _change_marked(self, port: PortAnswer, change: Json) -> Changed:
+        """Change a port that was found."""
+        marking = {"description": new_mark()} if is_marked(port) else {}
+        before = attributes(port, change)
+        with reverting("change") as on_failure:
+            try:
+                after = self.write(port, change | marking)
+            except NetworkException as error:
+                if is_in_doubt(error):
+                    changed = possibly_changed(port, change | marking, before)
+                    on_failure(self.revert, changed)
+                raise
+        # The mark counts as a change of its own.
+        alone = is_alone(port, [*change, "description"], after)
+        return Changed(after, False, before if alone else {})
+
+    def revert(self, changed: Changed) -> None:
+        """Change a port back unless another call has come to rely on it."""
+        now = self.find(changed.port["id"]) if changed.before else None
+        if now is None:
+            return
+        if not same_mark(now, changed.port) or _has_others(now, changed.revision):
+            LOG.warning("port %s is another call's too, and stays", now["id"])
+            return
+        change = difference(now, changed.before)
+        try:
+            after = self.write(now, change) if change else now
+        except Again:
+            return
+        if not is_alone(now, change, after):
+            # Another call has come to rely on it just before.
+            LOG.warning("port %s is another call's too, and is as it was", now["id"])
+            self.update(now["id"], attributes(now, change))
+
+    def disclaim(self, claimed: Claimed) -> None:
+        """Delete a port that was made, which Nova then takes from its server."""
+        if claimed.made:
+            self.delete_unmarked(claimed.port)
+
+    def delete_unmarked(self, port: PortAnswer) -> None:
+        """Delete a port unless another call has come to rely on it."""
+
+        def act() -> None:
+            now = self.find(port["id"])
+            if now is None:
+                return
+            if not same_mark(now, port):
+                LOG.warning("port %s is another call's too, and stays", port["id"])
+                return
+            try:
+                self.api.delete(f"/ports/{port['id']}", now["revision_number"])
+            except Refused as refused:
+                if refused.orig_code == 412:
+                    raise Again(refused) from refused
+                raise
+
+        persist(act)
+
+
+def _has_others(port: PortAnswer, revision: int | None) -> bool:
+    """Tell by a port's revision number whether another call has changed it.
+
+    Its mark may have been overwritten by the change of which the answer is lost.
+    """
+    if revision is None:
+        return False
+    now = port["revision_number"]
+    return now > revision if is_marked(port) else now != revision

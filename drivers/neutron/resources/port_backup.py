@@ -19,7 +19,7 @@ import msgspec
 
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
-from networker.drivers.neutron.api.errors import Refused, is_gone
+from networker.drivers.neutron.api.errors import Refused, is_gone, unless_gone
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ownership import Again, persist_on
 from networker.drivers.neutron.resources.ports import is_attached
@@ -85,7 +85,7 @@ def restore(cloud: Cloud, port: PortAnswer, groups: Sequence[Group]) -> None:
             return
         change = _change(now, groups, gone)
         try:
-            cloud.ports.change(now, change)
+            cloud.ports.write(now, change)
         except Refused as refused:
             if is_gone(refused) and now["id"] in (refused.orig_msg or ""):
                 return
@@ -172,18 +172,11 @@ def _untag(cloud: Cloud, group: Group, tag: str) -> None:
     try:
         cloud.network.delete(_path(group, tag))
     except Refused as refused:
-        if refused.orig_code != 500 or _exists(cloud, group):
+        gone = refused.orig_code == 500 and not unless_gone(
+            lambda: cloud.groups.get(group["id"])
+        )
+        if not gone:
             raise
-
-
-def _exists(cloud: Cloud, group: Group) -> bool:
-    try:
-        cloud.groups.get(group["id"])
-    except Refused as refused:
-        if not is_gone(refused):
-            raise
-        return False
-    return True
 
 
 def _path(group: Group, tag: str) -> str:

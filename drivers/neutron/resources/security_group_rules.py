@@ -297,7 +297,7 @@ class GroupRules:
         if added is not None:
             change.added = added
         if not made and may_be_half_filled(group, BATCH):
-            change.group = self.groups.mark(group)
+            change.group = self.groups.rely(group)
 
         def act(group: GroupAnswer) -> None:
             todo = plan(group, wanted)
@@ -305,7 +305,7 @@ class GroupRules:
                 raise ownership.overtaken(f"security group {group['id']}")
 
         def look() -> GroupAnswer:
-            change.group = self.groups.mark(change.group)
+            change.group = self.groups.rely(change.group)
             return change.group
 
         with reverting("rules") as on_failure:
@@ -325,7 +325,7 @@ class GroupRules:
         todo = plan(group, wanted)
         seen = todo.surplus and not has_others(group, todo.surplus)
         if ownership.is_recent(group) and not todo.missing and not seen:
-            group = self.groups.mark(group)
+            group = self.groups.rely(group)
         return self.change(group, wanted, for_each)
 
     def _apply(self, change: RuleChange, todo: Plan, for_each: ForEach) -> bool:
@@ -397,7 +397,7 @@ class GroupRules:
             self.change(self.groups.get(change.group["id"]), change.wanted)
 
         if not change.kept:
-            self.groups.take_back(change.group, take_back, redo, taken.has_others)
+            self.groups.revert(change.group, take_back, redo, taken.has_others)
 
     def _rules(self, group_id: str) -> Sequence[RuleAnswer]:
         held: Sequence[RuleAnswer] = self.groups.get(group_id)["security_group_rules"]

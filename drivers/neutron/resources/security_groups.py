@@ -15,7 +15,7 @@ from networker.drivers import naming
 from networker.drivers.flow import may_revert, without_deadline
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
-from networker.drivers.neutron.api.errors import Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.api.errors import Refused, is_in_doubt, unless_gone
 from networker.drivers.neutron.api.extensions import SECURITY_GROUPS, Extensions
 from networker.drivers.neutron.api.requests import Api, time_is_up
 from networker.drivers.neutron.resources import ownership
@@ -125,7 +125,7 @@ class SecurityGroups:
                 time.sleep(self.api.conf.neutron.poll_interval if late else 0)
         return None
 
-    def mark(self, group: GroupAnswer, mark: str = "") -> GroupAnswer:
+    def rely(self, group: GroupAnswer, mark: str = "") -> GroupAnswer:
         """Rely on a group, or on what has it, that another call may have made just now.
 
         :param mark: a new one if it is empty
@@ -139,7 +139,7 @@ class SecurityGroups:
         marked: GroupAnswer = answer["security_group"]
         return marked
 
-    def take_back(
+    def revert(
         self,
         group: GroupAnswer,
         revert: Callable[[], object],
@@ -155,14 +155,13 @@ class SecurityGroups:
         :param redo: do again what `revert` took back
         :param others: tells of a group whether another call has left a trace in its rules
         """
-        if self.is_left_alone(group, others):
-            revert()
-            if not self.is_left_alone(group, others):
-                redo()
-        else:
-            LOG.warning(
-                "security group %s is another call's too, and stays", group["id"]
-            )
+        if not self.is_left_alone(group, others):
+            name = group["id"]
+            LOG.warning("security group %s is another call's too, and stays", name)
+            return
+        revert()
+        if not self.is_left_alone(group, others):
+            redo()
 
     def is_left_alone(
         self,
@@ -173,13 +172,8 @@ class SecurityGroups:
 
         :param others: tells of it whether another call has left another trace
         """
-        try:
-            now = self.get(group["id"])
-        except Refused as refused:
-            if not is_gone(refused):
-                raise
-            return False
-        return ownership.same_mark(now, group) and not others(now)
+        now = unless_gone(lambda: self.get(group["id"]))
+        return now is not None and ownership.same_mark(now, group) and not others(now)
 
     def get(self, group_id: str) -> GroupAnswer:
         """Return a group with its rules."""

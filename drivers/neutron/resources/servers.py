@@ -13,7 +13,8 @@ from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone, is_in_doubt
 from networker.drivers.neutron.api.requests import Api, seconds_left
 from networker.drivers.neutron.resources import ownership
-from networker.drivers.neutron.resources.ports import Claimed, Ports
+from networker.drivers.neutron.resources.ownership import Claimed
+from networker.drivers.neutron.resources.ports import Ports
 from networker.exceptions import AmphoraNotFound, CloudUnavailable
 
 #: Seconds for which ports that are detached wait for others, so as to be deleted together.

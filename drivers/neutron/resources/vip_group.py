@@ -20,13 +20,14 @@ from networker.drivers import naming, rules
 from networker.drivers.flow import Task, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
-from networker.drivers.neutron.api.errors import Refused, is_gone, is_in_doubt
+from networker.drivers.neutron.api.errors import Refused, is_in_doubt, unless_gone
 from networker.drivers.neutron.resources import ownership, security_groups
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import (
+from networker.drivers.neutron.resources.ownership import (
     counted,
     is_alone,
     is_ours,
+    surplus,
     was_changed,
 )
 from networker.drivers.neutron.resources.security_group_rules import (
@@ -132,7 +133,7 @@ class VipGroups:
         # A change of a user's port leaves no trace of its own.
         traceless = not is_ours(port) and ownership.is_recent(group)
         if not made and (traceless or _may_be_taken_back(group, [port, *plugged])):
-            group, shared = self.cloud.groups.mark(group), True
+            group, shared = self.cloud.groups.rely(group), True
         return VipGroup(vip, port, group, made=made, shared=shared, plugged=plugged)
 
     def fill(self, vip_group: VipGroup) -> RuleChange:
@@ -168,7 +169,8 @@ class VipGroups:
         :param freed: is given the port as it was before it is freed, and the ids of other
             calls' groups that it is put into
         """
-        group = self._found(vip_group.group["id"])
+        groups, group_id = self.cloud.groups, vip_group.group["id"]
+        group = unless_gone(lambda: groups.get(group_id))
         if group is None:
             return
         port = self.cloud.ports.find(vip_group.port["id"])
@@ -176,7 +178,7 @@ class VipGroups:
         alone = self._is_left_alone(vip_group, group, in_it)
         if in_it and alone:
             alone = self._free(vip_group, in_it, freed)
-        delete, update = self.cloud.groups.delete_unused, self.cloud.ports.update
+        delete, update = groups.delete_unused, self.cloud.ports.update
         revision = group["revision_number"]
         # One refusal can come of a port that another call was about to delete.
         deleted = alone and any(delete(group["id"], revision) for _ in range(2))
@@ -187,14 +189,6 @@ class VipGroups:
                 # Another call could not delete its group while the port was in it.
                 for group_id in lent:
                     delete(group_id)
-
-    def _found(self, group_id: str) -> GroupAnswer | None:
-        try:
-            return self.cloud.groups.get(group_id)
-        except Refused as refused:
-            if not is_gone(refused):
-                raise
-            return None
 
     def _is_left_alone(
         self, vip_group: VipGroup, group: GroupAnswer, port: PortAnswer | None
@@ -227,7 +221,7 @@ class VipGroups:
         kept = {*vip_group.port["security_groups"], *vip_group.vip.sg_ids}
         freed.append((port, set(groups) - kept))
         change = {"security_groups": groups}
-        return is_alone(port, change, self.cloud.ports.change(port, change))
+        return is_alone(port, change, self.cloud.ports.write(port, change))
 
     def _before(self, vip_group: VipGroup, port: PortAnswer) -> list[str] | None:
         """Return the groups that the VIP's port had, or has to have for another call.
@@ -273,8 +267,8 @@ def _has_overtaken(vip_group: VipGroup, port: PortAnswer) -> bool:
 
     What puts the port into the group in which it is by now counts less.
     """
-    both = vip_group.last_seen["revision_number"] + 2 * counted(OF_VIP)
-    return is_ours(port) and bool(port["revision_number"] == both)
+    twice = surplus(vip_group.last_seen, OF_VIP, port) == counted(OF_VIP)
+    return is_ours(port) and twice
 
 
 def _may_be_taken_back(group: GroupAnswer, ports: Sequence[PortAnswer]) -> bool:

@@ -14,12 +14,12 @@ from networker.drivers import naming, rules
 from networker.drivers.flow import Errors, Task, attempt, raise_all, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
+from networker.drivers.neutron.api.translation import difference
 from networker.drivers.neutron.resources import ownership, port_backup
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ports import (
+from networker.drivers.neutron.resources.ownership import (
     Changed,
     Claimed,
-    difference,
     is_lent,
     is_ours,
 )
@@ -69,10 +69,10 @@ class VrrpPorts:
         place = amphora.id or "", str(vip.network_id)
         return self.cloud.ports.claim(body, "vrrp", self.owner, *place)
 
-    def ensure(self, claimed: Claimed, vip: VIP, group_id: str | None) -> Changed:
+    def change(self, claimed: Claimed, vip: VIP, group_id: str | None) -> Changed:
         """Give a port what the VIP needs."""
 
-        def change(port: PortAnswer) -> Json:
+        def wanted(port: PortAnswer) -> Json:
             needed = difference(port, vip_attributes(vip, group_id))
             needed |= missing_address(port, vip)
             if group_id and needed and is_lent(port):
@@ -80,7 +80,7 @@ class VrrpPorts:
                 port_backup.save(self.cloud, self.owner, group, port, needed)
             return needed
 
-        return self.cloud.ports.ensure(claimed, change)
+        return self.cloud.ports.change(claimed, wanted)
 
     def attaching(self, amphora: Amphora, claimed: str) -> Task:
         """Return the task that attaches an amphora's port to its server.
