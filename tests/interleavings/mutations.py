@@ -22,7 +22,10 @@ from networker.drivers.neutron.resources import (
 from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
 from networker.drivers.neutron.resources.ownership import Changed
 from networker.drivers.neutron.resources.ports import Ports
-from networker.drivers.neutron.resources.security_group_rules import Adding
+from networker.drivers.neutron.resources.security_group_rules import (
+    GroupRules,
+    RuleChange,
+)
 from tests.interleavings.grounds import Menu
 from tests.interleavings.stage import FEW, SOME
 
@@ -48,13 +51,15 @@ def members_take_vrrp_ports() -> contextlib.AbstractContextManager[Any]:
 def rules_not_asked_for_again() -> contextlib.AbstractContextManager[Any]:
     """Rules of which it is not known whether they were added are looked for only once."""
 
-    def found(self: Adding, wanted: set[Any], _: Exception) -> tuple[Any, Any]:
-        held = self.groups.get(self.group_id)["security_group_rules"]
+    def found(
+        self: GroupRules, change: RuleChange, wanted: set[Any], _: Exception
+    ) -> tuple[Any, Any]:
+        held = self.groups.get(change.group["id"])["security_group_rules"]
         own = set(security_group_rules.known(held)) & wanted
-        self.added.update(own)
+        change.added.update(own)
         return own, set()
 
-    return mock.patch.object(Adding, "_found", found)
+    return mock.patch.object(GroupRules, "_found", found)
 
 
 def ports_without_address() -> contextlib.AbstractContextManager[Any]:

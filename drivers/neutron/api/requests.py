@@ -30,7 +30,7 @@ from oslo_context import context as oslo_context
 from oslo_log import log
 
 from networker.context import asking, stay_ours
-from networker.drivers.neutron.api.errors import Later, Refused, Unsent, is_gone
+from networker.drivers.neutron.api.errors import Later, Refused, Unsent, unless_gone
 from networker.drivers.neutron.api.session import CloudRefused, Session
 from networker.exceptions import CloudUnavailable
 
@@ -114,13 +114,9 @@ class Api:
 
         :param revision: only if this is its ``revision_number``, else refuse with 412
         """
-        try:
-            self._request("DELETE", path, headers=_if_match(revision))
-        except Refused as refused:
-            if not is_gone(refused):
-                raise
-            return False
-        return True
+        headers = _if_match(revision)
+        done = unless_gone(lambda: self._request("DELETE", path, headers=headers))
+        return done is not None
 
     def project_id(self) -> str:
         """Return the id of the project that the service works in."""

@@ -36,7 +36,9 @@ class _Allocation:
         port = self._given(vip) if vip.port_id else None
         if port is not None:
             refuse_others(self.cloud, port, owner)
-            port = self._relied(port, owner)
+            if _is_vip_of(port, owner):
+                # Another call that has moved it just now must not move it back.
+                port = self.cloud.ports.rely_on_change(port)
         if (
             port
             and match(vip, translation.port(port)) is None
@@ -54,11 +56,6 @@ class _Allocation:
             text = f"Port {vip.port_id} could not be found."
             raise Refused(orig_msg=text, orig_code=404, kind="PortNotFound")
         return port
-
-    def _relied(self, port: PortAnswer, owner: str) -> PortAnswer | None:
-        """Keep another call that has moved a VIP's port just now from moving it back."""
-        ours = _is_vip_of(port, owner)
-        return self.cloud.ports.rely_on_change(port) if ours else port
 
     def _replaced(self, port: PortAnswer, load_balancer: LoadBalancer, vip: VIP) -> VIP:
         """Reserve the wanted addresses instead of those that a port has."""

@@ -11,7 +11,6 @@ nothing to release marks what it finds released just now.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,12 +25,14 @@ from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.neutron.api.translation import attributes
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ownership import is_ours
+from networker.drivers.neutron.resources.ownership import is_ours, surplus
 from networker.exceptions import CloudUnavailable
 from networker.models import Amphora
 
 #: How ports are named after the server or the amphora that they are made for.
 _NAMES = (naming.member_port, naming.vrrp_port)
+#: What is changed; Neutron counts what is changed together with it as the same change.
+_SERVER = ("device_id",)
 
 
 def run(cloud: Cloud, amphora: Amphora) -> None:
@@ -114,11 +115,7 @@ class _Release:
         names = {"dns_name": ""} if "dns_name" in port else {}
         marking = {"description": self.mark} if is_ours(port) else {}
         changes = {"device_id": "", **names, **marking}
-        try:
-            self.cloud.ports.write(port, changes)
-        except ownership.Again:
-            return False
-        return True
+        return self.cloud.ports.try_write(port, changes) is not None
 
     def rely(self, owners: Sequence[str]) -> bool:
         """Keep another call from taking back what it has released just now.
@@ -149,7 +146,8 @@ class _Release:
             self._revert(port, self._give_back, port, held[port["id"]], given)
         if not given:
             return
-        alone = all(_times_changed(one, held[one["id"]]) == 2 for one in given)
+        # It was released, and given back.
+        alone = all(surplus(held[one["id"]], _SERVER, one) == 1 for one in given)
         found = self.cloud.ports.list(id=[port["id"] for port in [*rest, *given]])
         if not (alone and all(port["device_id"] for port in found)):
             # Another call has released some meanwhile, or relies on it.
@@ -167,20 +165,18 @@ class _Release:
         own = not is_ours(port) or port["description"] == self.mark
         # Nova leaves a port that it has detached without an owner.
         held = port["device_owner"] == before["device_owner"]
-        return own and held and _times_changed(port, before) == 1
+        return own and held and surplus(before, _SERVER, port) == 0
 
     def _warn(self, port: PortAnswer) -> bool:
         """Mark a port for others to see, and tell whether it was as it had been seen."""
         if not is_ours(port) or port["device_id"] != self.compute_id:
             return True
+        marking = {"description": ownership.new_mark()}
         try:
-            self.cloud.ports.write(port, {"description": ownership.new_mark()})
-        except ownership.Again:
-            return False
+            return self.cloud.ports.try_write(port, marking) is not None
         except (Refused, CloudUnavailable):
             # What prevents the release may prevent the mark.
             return True
-        return True
 
     def _give_back(
         self, port: PortAnswer, before: PortAnswer, given: list[PortAnswer]
@@ -188,13 +184,6 @@ class _Release:
         """Give a port back to the server, and add it to those that were."""
         names = ("device_id", "dns_name", "description")
         changes = attributes(before, filter(before.__contains__, names))
-        with contextlib.suppress(ownership.Again):
-            given.append(self.cloud.ports.write(port, changes))
-
-
-def _times_changed(port: PortAnswer, before: PortAnswer) -> int:
-    """Return how often a port was released or given back.
-
-    Neutron counts what is changed of it together with its server as one change.
-    """
-    return int(port["revision_number"] - before["revision_number"])
+        after = self.cloud.ports.try_write(port, changes)
+        if after:
+            given.append(after)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
@@ -24,17 +26,12 @@ def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
             return port
         return cloud.ports.rely(port) or cloud.ports.get(port_id)
 
-    def connect(port: PortAnswer) -> PortAnswer | None:
-        return port if _attached(cloud, compute_id, port) else None
-
-    def disconnect(port: PortAnswer | None) -> None:
-        if port:
-            cloud.servers.unattach(compute_id, port)
-
+    attach = functools.partial(_attach, cloud, compute_id)
+    unattach = functools.partial(cloud.servers.unattach, compute_id)
     done = cloud.flows.run(
         "plug_port",
         [task(look, name="port", provides="port")],
-        [task(connect, name="attach", revert=disconnect)],
+        [task(attach, name="attach", revert=unattach)],
         timely=True,
     )
     interface = translation.interface(done["port"], compute_id)
@@ -42,8 +39,8 @@ def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     return interface
 
 
-def _attached(cloud: Cloud, compute_id: str, port: PortAnswer) -> bool:
-    """Attach a port, and tell whether it was this call that did.
+def _attach(cloud: Cloud, compute_id: str, port: PortAnswer) -> PortAnswer | None:
+    """Attach a port, and return it if it was this call that did.
 
     :raises PortNotFound: it is gone
     """

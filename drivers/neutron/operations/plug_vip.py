@@ -1,19 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Route the traffic of a VIP to the load balancer's amphorae.
-
-Neutron has nothing by which two calls at once could agree on one security group: names
-are not unique, and the revision number that If-Match compares is read before the change,
-so that both of two PUTs can pass. What it does keep unique is a MAC address on a network.
-Therefore each call makes its group first and then the VRRP ports, already in that group;
-whosever group is on the port of the first amphora has won, and the other call takes that
-group and deletes its own.
-"""
+"""Route the traffic of a VIP to the load balancer's amphorae."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from networker.drivers import naming, rules
 from networker.drivers.flow import Task, task
@@ -26,7 +17,6 @@ from networker.drivers.neutron.resources.ownership import Claimed
 from networker.drivers.neutron.resources.security_group_rules import RuleChange
 from networker.drivers.neutron.resources.vip_group import (
     VipGroup,
-    VipGroups,
     look_for_groups,
     refuse_others,
 )
@@ -90,8 +80,10 @@ class _Plugging:
     def _near(self) -> list[PortAnswer]:
         """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
         device = naming.vip_device(self.load_balancer.id or "")
-        devices = [device, *vrrp_ports.devices(self.amphorae)]
-        find = self.cloud.ports.list
+        devices, find = (
+            [device, *vrrp_ports.devices(self.amphorae)],
+            self.cloud.ports.list,
+        )
         if self.vip.network_id:
             return find(network_id=self.vip.network_id, device_id=devices)
         names = [naming.vrrp_port(amphora.id or "") for amphora in self.amphorae]
@@ -112,15 +104,12 @@ class _Plugging:
         return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
 
     def _on(self, vip_group: Task) -> list[Amphora]:
-        fill = task(
-            self._groups.fill,
-            name="rules",
-            provides="rules",
-            revert=self.cloud.rules.revert,
-        )
+        undo = self.cloud.rules.revert
+        fill = task(self._groups.fill, name="rules", provides="rules", revert=undo)
+        claims = [self._claim_task(one) for one in self.amphorae]
         attaches = [self._ports.attaching(a, _result_name(a)) for a in self.amphorae]
         agree, tidy = self._agreement()
-        making, then = [fill, *self._claims(), agree], [tidy]
+        making, then = [fill, *claims, agree], [tidy]
         # Nova, which takes longest, need not wait for the rules. But it changes ports, and
         # so does agreeing on a group where there are groups of the user's.
         (then if self.vip.sg_ids else making).extend(attaches)
@@ -135,52 +124,30 @@ class _Plugging:
     ) -> list[Amphora]:
         """Plug the VIP on a cloud that has no security groups."""
         refuse_others(self.cloud, port, self.load_balancer.id or "")
-        about = {"vip": vip, "group_id": None}
-        claims = [
-            self._claim_task(one, self._ports.claim, plugged=plugged, **about)
-            for one in self.amphorae
-        ]
-        changes = [
-            task(
-                self._ports.change,
-                name=f"change port of {one.id}",
-                provides=f"now-{one.id}",
-                revert=self.cloud.ports.revert,
-                rebind={"claimed": _result_name(one)},
-                **about,
-            )
-            for one in self.amphorae
-        ]
-        attaches = [self._ports.attaching(a, f"now-{a.id}") for a in self.amphorae]
-        tasks = [*claims, *changes, *attaches]
+        plugging = self._ports.plugging
+        tasks = [t for a in self.amphorae for t in plugging(vip, None, a, plugged)]
         done = self.cloud.flows.run("plug_vip", tasks, timely=True)
-        return self._filled(vip, [done[f"now-{one.id}"].port for one in self.amphorae])
+        return self._filled(vip, [done[str(one.id)].port for one in self.amphorae])
 
     def _filled(self, vip: VIP, ports: Sequence[PortAnswer]) -> list[Amphora]:
         pairs = zip(self.amphorae, ports, strict=True)
         return [vrrp_ports.filled(amphora, vip, port) for amphora, port in pairs]
 
     @property
-    def _groups(self) -> VipGroups:
-        return VipGroups(self.cloud, self.load_balancer, self.relied)
+    def _groups(self) -> GroupAgreement:
+        return GroupAgreement(self.cloud, self.load_balancer, self.relied)
 
     @property
     def _ports(self) -> VrrpPorts:
         return VrrpPorts(self.cloud, self.load_balancer.id or "", self.relied)
 
-    def _claims(self) -> list[Task]:
-        return [self._claim_task(one, self._claim) for one in self.amphorae]
-
-    def _claim_task(
-        self, amphora: Amphora, claim: Callable[..., Claimed], **given: Any
-    ) -> Task:
+    def _claim_task(self, amphora: Amphora) -> Task:
         return task(
-            claim,
+            self._claim,
             name=f"port of {amphora.id}",
             provides=_result_name(amphora),
             revert=self.cloud.ports.disclaim,
             amphora=amphora,
-            **given,
         )
 
     def _claim(self, vip_group: VipGroup, amphora: Amphora) -> Claimed:
@@ -189,7 +156,7 @@ class _Plugging:
 
     def _agreement(self) -> tuple[Task, Task]:
         """Return the task that agrees on the group, and the one that tidies up after it."""
-        agreement = GroupAgreement(self.cloud, self.load_balancer, self.relied)
+        agreement = self._groups
         keys = sorted(map(_result_name, self.amphorae))
         bound = {key: key for key in keys}
 
@@ -204,7 +171,7 @@ class _Plugging:
             agree,
             name="agree on a group",
             provides="agreed",
-            revert=agreement.revert,
+            revert=agreement.take_back,
             rebind=bound | {"_rules": "rules"},
         )
         return agreeing, task(tidy, name="tidy", rebind=bound)

@@ -1,29 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Give addresses to a port and take them from it, while other calls may do the same.
 
-Neutron replaces all addresses of a port at once, and compares the revision number that
-If-Match names before the change and not with it: of two changes at the same time both can
-pass, and the second takes away what the first one gave, or gives it twice. All that its
-answer tells is that there was another: its revision number is higher by more than one.
-Therefore a call first marks the port, which does no harm. Only one of several finds that
-nobody else did, and goes on; the others begin anew.
+Neutron replaces all addresses of a port at once: of two changes at the same time the second
+takes away what the first one gave, or gives it twice. So a call marks the port first,
+which does no harm. Only one of several finds that nobody else did, and goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api.answers import PortAnswer
-from networker.drivers.neutron.api.errors import is_in_doubt
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ownership import (
-    Changed,
-    possibly_changed,
-)
-from networker.exceptions import NetworkException
+from networker.drivers.neutron.resources.ownership import Changed
 from networker.models import same_address
 
 #: How often addresses are changed when others change them at the same time.
@@ -32,7 +24,6 @@ _ROUNDS = 20
 _PAUSE = 0.5
 
 Addresses = Sequence[Mapping[str, Any]]
-Change = Callable[[Addresses], Addresses]
 
 
 def exchange(
@@ -57,40 +48,21 @@ def exchange(
         new = [w for w in gained if not any(_fits(one, w) for one in kept)]
         return [*kept, *new]
 
-    return _changed(cloud, port_id, change, on_failure, seen)
-
-
-def _changed(
-    cloud: Cloud,
-    port_id: str,
-    change: Change,
-    on_failure: OnFailure,
-    seen: PortAnswer | None,
-) -> PortAnswer:
-    """Return a port once its addresses are what `change` makes of them."""
-
     def act(port: PortAnswer) -> PortAnswer:
         wanted = change(port["fixed_ips"])
-        if wanted == port["fixed_ips"]:
-            return _relied(cloud, port, change)
-        return _exchange(cloud, port, wanted, on_failure)
+        if wanted != port["fixed_ips"]:
+            return _exchange(cloud, port, wanted, on_failure)
+        now = cloud.ports.rely(port)
+        if now is None or change(now["fixed_ips"]) != now["fixed_ips"]:
+            # Another call took back what it had given the port, just before.
+            raise ownership.overtaken(f"port {port_id}")
+        return now
 
     def look() -> PortAnswer:
         return cloud.ports.get(port_id)
 
     port = seen or look()
     return ownership.persist_on(port, act, look, tries=_ROUNDS, pause=_PAUSE)
-
-
-def _relied(cloud: Cloud, port: PortAnswer, change: Change) -> PortAnswer:
-    """Keep another call that gave a port its addresses from taking them back.
-
-    :raises Again: it did so just before
-    """
-    now = cloud.ports.rely(port)
-    if now and change(now["fixed_ips"]) == now["fixed_ips"]:
-        return now
-    raise ownership.overtaken(f"port {port['id']}")
 
 
 def _exchange(
@@ -102,12 +74,8 @@ def _exchange(
     """
     marked = cloud.ports.mark_alone(port)
     before, change = {"fixed_ips": port["fixed_ips"]}, {"fixed_ips": wanted}
-    try:
+    with cloud.ports.doubting(marked, change, before, on_failure):
         after = cloud.ports.write_alone(marked, change)
-    except NetworkException as error:
-        if is_in_doubt(error):
-            on_failure(cloud.ports.revert, possibly_changed(marked, change, before))
-        raise
     on_failure(cloud.ports.revert, Changed(after, False, before))
     return after
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agree on one security group among concurrent calls.
 
-Calls at once may each have made a group: that of the first amphora's port wins, or, where
-there is no amphora, that of the VIP's port. Neutron compares a port's revision number
-before the change and not with it, so of two that change the VIP's port at the same time
-both can pass; but the second one's answer then has a number that is too high. That call
-knows that it has taken the port from another one, and gives it back. After three at the
-very same time, a group that is not used can be left until the VIP is deallocated.
+The name of a group is not unique, so that calls at once may each have made one. Each makes
+the amphorae's ports already in its group, and a port is made only once: that of the first
+amphora's port wins, and who made another one deletes it. Where there is no amphora, that of
+the VIP's port wins: of two calls that change the port at the same moment, the second one
+sees from the answer that it has taken the port from another one, and gives it back. After
+three at the very same moment, a group that is not used can be left until the VIP is
+deallocated.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ from networker.drivers.neutron.resources import (
     security_groups,
     vrrp_ports,
 )
-from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.ownership import (
-    Again,
     Changed,
     Claimed,
     counted,
@@ -40,8 +39,7 @@ from networker.drivers.neutron.resources.ownership import (
     possibly_changed,
     surplus,
 )
-from networker.drivers.neutron.resources.vip_group import VipGroup
-from networker.models import LoadBalancer
+from networker.drivers.neutron.resources.vip_group import VipGroup, VipGroups
 
 
 @dataclasses.dataclass
@@ -73,15 +71,8 @@ class Agreed:
 
 
 @dataclasses.dataclass(frozen=True)
-class GroupAgreement:
-    """Puts the ports of a VIP and of its amphorae into one group.
-
-    :param relied: ids of what the call found or made, and the marks that it wrote on groups
-    """
-
-    cloud: Cloud
-    load_balancer: LoadBalancer
-    relied: set[str]
+class GroupAgreement(VipGroups):
+    """Puts the ports of a VIP and of its amphorae into one group."""
 
     def reach(self, vip_group: VipGroup, claims: Sequence[Claimed] = ()) -> Agreed:
         """Change ports, and return what was changed."""
@@ -107,7 +98,7 @@ class GroupAgreement:
             return self._fresh(ports)
 
         with reverting("agree on a group") as on_failure:
-            on_failure(self.revert, agreed)
+            on_failure(self.take_back, agreed)
             persist_on(ports, act, look)
         return agreed
 
@@ -159,10 +150,7 @@ class GroupAgreement:
                     owner = self.load_balancer.id or ""
                     port_backup.save(self.cloud, owner, agreed.group, port, change)
                 _remember(vip_group, agreed, port, change)
-                try:
-                    after = self.cloud.ports.write(port, change)
-                except Again:
-                    after = None
+                after = self.cloud.ports.try_write(port, change)
                 if not _is_alone(vip_group, agreed, port, change, after):
                     # At once, since the next port may fail.
                     alone, agreed.shared = False, True
@@ -177,9 +165,7 @@ class GroupAgreement:
     ) -> Json:
         """Return what to change of the VIP's port."""
         group = agreed.group
-        wanted = vrrp_ports.vip_attributes(vip_group.vip, group["id"])[
-            "security_groups"
-        ]
+        wanted = [group["id"], *vip_group.vip.sg_ids]
         change = difference(port, {"security_groups": wanted})
         if not is_ours(port):
             return change
@@ -222,7 +208,7 @@ class GroupAgreement:
             group = vip_group.group
         if group["id"] == vip_group.group["id"] and not marking:
             return vip_group.group
-        return self._filled(vip_group, self._marked(vip_group, group))
+        return self._taken(vip_group, group)
 
     def _agreed(
         self, vip_group: VipGroup, port: PortAnswer, overwrote: bool
@@ -237,7 +223,7 @@ class GroupAgreement:
         if not (overwrote and vip_group.made):
             others = [g for g in others if g["id"] in translation.groups(port)]
         if others:
-            return self._filled(vip_group, self._marked(vip_group, others[0]))
+            return self._taken(vip_group, others[0])
         # Its rules are being changed in another task.
         return self._marked(vip_group, vip_group.group)
 
@@ -252,11 +238,12 @@ class GroupAgreement:
         self.relied.update({group["id"], mark})
         return self.cloud.groups.rely(group, mark)
 
-    def _filled(self, vip_group: VipGroup, group: GroupAnswer) -> GroupAnswer:
+    def _taken(self, vip_group: VipGroup, group: GroupAnswer) -> GroupAnswer:
+        marked = self._marked(vip_group, group)
         wanted = rules.wanted(self.load_balancer, vip_group.vip)
-        return self.cloud.rules.change(group, wanted).group
+        return self.cloud.rules.change(marked, wanted).group
 
-    def revert(self, agreed: Agreed) -> None:
+    def take_back(self, agreed: Agreed) -> None:
         """Change ports back unless another call has come to rely on it."""
         changed = {
             f"security groups of port {port_id}": one

@@ -11,11 +11,10 @@ What Neutron makes unique
     made one have to agree (:mod:`.group_agreement`).
 
 What Neutron checks too early
-    It compares the revision number that If-Match names before the transaction that writes,
-    so that of two changes at the same moment both can pass. But it counts each of them:
-    where the number in the answer is higher than the own change makes it, somebody else was
-    at it (:func:`surplus`). In the same way it looks whether a group is in use before it
-    deletes the group; nobody can see that.
+    The revision number that If-Match names, before the transaction that writes: of two
+    changes at the same moment both can pass. But it counts each: where the answer's number
+    is higher than the own change makes it, somebody else was at it (:func:`surplus`). And
+    whether a group that is to be deleted is in use, which nobody can see afterwards.
 
 Rely
     Who builds on what another call may have made or changed just now leaves a trace on it:
@@ -41,13 +40,14 @@ Revert
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import itertools
 import random
 import re
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import tenacity
@@ -55,7 +55,7 @@ from oslo_context import context as oslo_context
 from oslo_log import log
 
 from networker.drivers import naming
-from networker.drivers.flow import reverting
+from networker.drivers.flow import OnFailure, reverting
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import (
     ADDRESS_IN_USE,
@@ -77,8 +77,6 @@ Result = TypeVar("Result")
 _BUSY = 600.0
 #: How often something is tried that another call gets in the way of.
 TRIES = 10
-#: What Neutron numbers a port that was never changed.
-_AS_MADE = 1
 _PLAIN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
@@ -137,8 +135,8 @@ def is_marked(port: PortAnswer) -> bool:
 
 
 def was_changed(port: PortAnswer) -> bool:
-    """Tell whether a call has changed a port just now, and has not only made it."""
-    return bool(port["revision_number"] > _AS_MADE and is_recent(port))
+    """Tell whether a call has changed a port just now, and has not only made it: as 1."""
+    return bool(port["revision_number"] > 1 and is_recent(port))
 
 
 def counted(changed: Collection[str]) -> int:
@@ -152,9 +150,9 @@ def counted(changed: Collection[str]) -> int:
 
 
 def surplus(port: PortAnswer, changed: Collection[str], after: PortAnswer) -> int:
-    """Return how many changes of a port were not this call's; less where some were none.
+    """Return how many changes of a port were other calls'.
 
-    What puts a port into the group in which it is by now counts less.
+    One that puts it into the group in which it is by then can count less, or nothing.
 
     :param port: as it was seen
     :param changed: the attributes that this call has changed
@@ -193,7 +191,7 @@ def persist(
 ) -> Result:
     """Do something, and do it again as long as that can help.
 
-    :param act: raises :class:`Again` if so
+    :param act: raises :class:`Again` if it can
     :param tries: how often at most
     :param pause: seconds of the longest pause before another try
     :raises NetworkException: what was wrong at the last try
@@ -346,6 +344,12 @@ class SharedPorts:
         """
         return self._put(port["id"], changes, port["revision_number"])
 
+    def try_write(self, port: PortAnswer, changes: Json) -> PortAnswer | None:
+        """Change a port as it was seen; None if it has been changed meanwhile."""
+        with contextlib.suppress(Again):
+            return self.write(port, changes)
+        return None
+
     def write_alone(self, port: PortAnswer, changes: Json) -> PortAnswer:
         """Change a port as it was seen, and make sure that nobody else did.
 
@@ -420,17 +424,30 @@ class SharedPorts:
         """Change a port that was found."""
         marking = {"description": new_mark()} if is_marked(port) else {}
         before = attributes(port, change)
-        with reverting("change") as on_failure:
-            try:
-                after = self.write(port, change | marking)
-            except NetworkException as error:
-                if is_in_doubt(error):
-                    changed = possibly_changed(port, change | marking, before)
-                    on_failure(self.revert, changed)
-                raise
+        with (
+            reverting("change") as on_failure,
+            self.doubting(port, change | marking, before, on_failure),
+        ):
+            after = self.write(port, change | marking)
         # The mark counts as a change of its own.
         alone = is_alone(port, [*change, "description"], after)
         return Changed(after, False, before if alone else {})
+
+    @contextlib.contextmanager
+    def doubting(
+        self, port: PortAnswer, change: Json, before: Json, on_failure: OnFailure
+    ) -> Iterator[None]:
+        """Have a change taken back of which it is not known whether it was made.
+
+        :param port: as it was seen
+        :param before: what is to come back of it
+        """
+        try:
+            yield
+        except NetworkException as error:
+            if is_in_doubt(error):
+                on_failure(self.revert, possibly_changed(port, change, before))
+            raise
 
     def revert(self, changed: Changed) -> None:
         """Change a port back unless another call has come to rely on it."""
@@ -441,11 +458,8 @@ class SharedPorts:
             LOG.warning("port %s is another call's too, and stays", now["id"])
             return
         change = difference(now, changed.before)
-        try:
-            after = self.write(now, change) if change else now
-        except Again:
-            return
-        if not is_alone(now, change, after):
+        after = self.try_write(now, change) if change else None
+        if after and not is_alone(now, change, after):
             # Another call has come to rely on it just before.
             LOG.warning("port %s is another call's too, and is as it was", now["id"])
             self.update(now["id"], attributes(now, change))

@@ -28,6 +28,10 @@ from networker.drivers.neutron.resources.security_groups import SecurityGroups
 from networker.drivers.rules import Rule
 from networker.exceptions import CloudUnavailable
 
+LOG = log.getLogger(__name__)
+
+#: How many rules are added by one request.
+BATCH = 50
 #: Neutron writes times in whole seconds.
 _MOMENT = datetime.timedelta(seconds=1)
 
@@ -121,98 +125,10 @@ def _fields(rule: Rule) -> Fields:
     return rule.ethertype, rule.protocol, rule.port, rule.cidr, rule.inside
 
 
-#: How many rules are added by one request.
-BATCH = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class Adding:
-    """Adds rules to one group.
-
-    :param groups: the groups
-    :param group_id: which one
-    :param mark: the description of the rules
-    :param added: is given what was added, or found with that mark
-    """
-
-    groups: SecurityGroups
-    group_id: str
-    mark: str
-    added: set[Fields]
-
-    def add(self, missing: Iterable[Fields], *, shared: bool) -> bool:
-        """Add rules, and tell whether nobody else did.
-
-        :param shared: whether it is known already that another call adds some, too; else
-            all that is left is left for later when it turns out
-        """
-        alone = True
-        for batch in _batches(sorted(missing)):
-            alone = self._add(set(batch)) and alone
-            if not (alone or shared):
-                break
-        return alone
-
-    def _add(self, wanted: set[Fields]) -> bool:
-        alone = True
-
-        def act() -> None:
-            nonlocal alone
-            # What is in doubt must not be more than has been asked for in time.
-            require_time()
-            try:
-                self._post(wanted)
-            except (Refused, CloudUnavailable) as error:
-                exists = getattr(error, "kind", None) == "SecurityGroupRuleExists"
-                if not (exists or is_in_doubt(error)):
-                    raise
-                own, others = self._found(wanted, error)
-                # One rule that exists fails the whole request.
-                if not (own or others or exists):
-                    raise
-                alone = alone and not others
-                wanted.difference_update(own, others)
-                if wanted:
-                    raise ownership.Again(error) from error
-            else:
-                self.added.update(wanted)
-
-        ownership.persist(act)
-        return alone
-
-    def _found(
-        self, wanted: set[Fields], error: Refused | CloudUnavailable
-    ) -> tuple[set[Fields], set[Fields]]:
-        """Return which rules of a batch are there, its own and those of other calls.
-
-        :param error: the answer
-        """
-        late = time_is_up() and may_revert()
-        with without_deadline() if late else contextlib.nullcontext():
-            if isinstance(error, CloudUnavailable):
-                with contextlib.suppress(Refused, CloudUnavailable):
-                    self._post(wanted)
-            held = self.groups.get(self.group_id)["security_group_rules"]
-        found = {k: v for k, v in known(held).items() if k in wanted}
-        own = {k for k, rule in found.items() if rule["description"] == self.mark}
-        self.added.update(own)
-        return own, found.keys() - own
-
-    def _post(self, wanted: Iterable[Fields]) -> None:
-        requests = [
-            {**Rule(*fields).request(self.group_id), "description": self.mark}
-            for fields in sorted(wanted)
-        ]
-        body = {"security_group_rules": requests}
-        self.groups.api.post("/security-group-rules", body)
-
-
 def _batches(missing: Sequence[Fields]) -> Iterator[Sequence[Fields]]:
     for start in range(0, len(missing), BATCH):
         yield missing[start : start + BATCH]
 
-
-LOG = log.getLogger(__name__)
 
 #: Does something with each of some rules, given its name for the log.
 ForEach = Callable[[Callable[[RuleAnswer], object], Sequence[RuleAnswer]], object]
@@ -347,12 +263,74 @@ class GroupRules:
         return alone and not gone
 
     def _add(self, change: RuleChange, missing: Iterable[Fields]) -> bool:
-        """Add rules, and tell whether nobody else did."""
-        adding = Adding(self.groups, change.group["id"], change.mark, change.added)
-        alone = adding.add(missing, shared=change.kept)
-        if not alone:
-            change.kept = True
+        """Add rules, and tell whether nobody else did.
+
+        When that turns out, all that is left is left for later, unless it was known before.
+        """
+        alone, shared = True, change.kept
+        for batch in _batches(sorted(missing)):
+            alone = self._add_batch(change, set(batch)) and alone
+            if not (alone or shared):
+                break
+        change.kept = change.kept or not alone
         return alone
+
+    def _add_batch(self, change: RuleChange, wanted: set[Fields]) -> bool:
+        alone = True
+
+        def act() -> None:
+            nonlocal alone
+            # What is in doubt must not be more than has been asked for in time.
+            require_time()
+            try:
+                self._post(change, wanted)
+            except (Refused, CloudUnavailable) as error:
+                exists = getattr(error, "kind", None) == "SecurityGroupRuleExists"
+                if not (exists or is_in_doubt(error)):
+                    raise
+                own, others = self._found(change, wanted, error)
+                # One rule that exists fails the whole request.
+                if not (own or others or exists):
+                    raise
+                alone = alone and not others
+                wanted.difference_update(own, others)
+                if wanted:
+                    raise ownership.Again(error) from error
+            else:
+                change.added.update(wanted)
+
+        ownership.persist(act)
+        return alone
+
+    def _found(
+        self,
+        change: RuleChange,
+        wanted: set[Fields],
+        error: Refused | CloudUnavailable,
+    ) -> tuple[set[Fields], set[Fields]]:
+        """Return which rules of a batch are there, its own and those of other calls.
+
+        :param error: the answer
+        """
+        late = time_is_up() and may_revert()
+        with without_deadline() if late else contextlib.nullcontext():
+            if isinstance(error, CloudUnavailable):
+                with contextlib.suppress(Refused, CloudUnavailable):
+                    self._post(change, wanted)
+            held = self._rules(change.group["id"])
+        found = {k: v for k, v in known(held).items() if k in wanted}
+        own = {k for k, rule in found.items() if _is_marked(rule, change)}
+        change.added.update(own)
+        return own, found.keys() - own
+
+    def _post(self, change: RuleChange, wanted: Iterable[Fields]) -> None:
+        group_id = change.group["id"]
+        requests = [
+            {**Rule(*fields).request(group_id), "description": change.mark}
+            for fields in sorted(wanted)
+        ]
+        body = {"security_group_rules": requests}
+        self.groups.api.post("/security-group-rules", body)
 
     def _remove(self, change: RuleChange, rule: RuleAnswer) -> bool:
         """Remove a rule, and tell whether this call did for certain."""

@@ -49,14 +49,15 @@ class Servers:
                 raise _no_server(compute_id, refused) from refused
             raise
 
-    def attach(self, compute_id: str, claimed: Claimed) -> bool:
-        """Attach a port to a server, and tell whether this call is the one that did.
+    def attach(self, compute_id: str, claimed: Claimed) -> PortAnswer | None:
+        """Attach a port to a server; taken back by :meth:`unattach`.
 
+        :returns: the port if it was this call that attached it
         :raises AmphoraNotFound: the server does not exist
         :raises Refused: the port is another server's, or the cloud refused
         """
         if claimed.port["device_id"] == compute_id:
-            return False
+            return None
 
         def act(was_detached: bool) -> bool:
             try:
@@ -71,7 +72,7 @@ class Servers:
                 self.ports.mark(claimed.port["id"])
             return True
 
-        return ownership.persist_on(False, act, lambda: True)
+        return claimed.port if ownership.persist_on(False, act, lambda: True) else None
 
     def _is_attached(
         self, compute_id: str, claimed: Claimed, error: Refused | CloudUnavailable
@@ -111,14 +112,12 @@ class Servers:
                 raise _no_server(compute_id, refused) from refused
             raise
 
-    def unattach(self, compute_id: str, port: PortAnswer) -> None:
-        """Detach a port unless another call has come to rely on it."""
-        now = self.ports.find(port["id"])
-        if (
-            now is None
-            or not ownership.same_mark(now, port)
-            or now["device_id"] != compute_id
-        ):
+    def unattach(self, compute_id: str, port: PortAnswer | None) -> None:
+        """Detach a port that was attached, unless another call has come to rely on it."""
+        now = self.ports.find(port["id"]) if port else None
+        if port is None or now is None or now["device_id"] != compute_id:
+            return
+        if not ownership.same_mark(now, port):
             return
         self.detach(now)
         for _ in range(_LOOKS):

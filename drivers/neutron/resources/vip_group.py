@@ -137,7 +137,10 @@ class VipGroups:
         return VipGroup(vip, port, group, made=made, shared=shared, plugged=plugged)
 
     def fill(self, vip_group: VipGroup) -> RuleChange:
-        """Bring the rules of a group in line with the listeners."""
+        """Give the group the rules that the load balancer needs.
+
+        :returns: what was done, for :meth:`GroupRules.revert`
+        """
         wanted = rules.wanted(self.load_balancer, vip_group.vip)
         filled = vip_group.filled if vip_group.made else None
         return self.cloud.rules.change(vip_group.group, wanted, added=filled)

@@ -87,22 +87,48 @@ class VrrpPorts:
 
         :param claimed: the name of the result that has the port
         """
+        servers, compute_id = self.cloud.servers, amphora.compute_id or ""
         return task(
-            self._attach,
+            servers.attach,
             name=f"attach {amphora.id}",
-            revert=functools.partial(self._detach, amphora),
+            revert=functools.partial(servers.unattach, compute_id),
             rebind={"claimed": claimed},
-            amphora=amphora,
+            compute_id=compute_id,
         )
 
-    def _attach(self, claimed: Claimed, amphora: Amphora) -> PortAnswer | None:
-        """Attach a port, and return it if it was this call that attached it."""
-        attached = self.cloud.servers.attach(amphora.compute_id or "", claimed)
-        return claimed.port if attached else None
+    def plugging(
+        self,
+        vip: VIP,
+        group_id: str | None,
+        amphora: Amphora,
+        plugged: Sequence[PortAnswer],
+    ) -> list[Task]:
+        """Return the tasks that plug an amphora into a VIP whose group is known.
 
-    def _detach(self, amphora: Amphora, port: PortAnswer | None) -> None:
-        if port:
-            self.cloud.servers.unattach(amphora.compute_id or "", port)
+        They provide the port, as :class:`Changed`, under the id of the amphora.
+
+        :param plugged: ports on the VIP's network that may be the amphora's
+        """
+        about: dict[str, Any] = {"vip": vip, "group_id": group_id}
+        ports, now, claimed = self.cloud.ports, str(amphora.id), f"port of {amphora.id}"
+        claim = task(
+            self.claim,
+            name=claimed,
+            provides=claimed,
+            revert=ports.disclaim,
+            amphora=amphora,
+            plugged=plugged,
+            **about,
+        )
+        change = task(
+            self.change,
+            name=f"change port of {amphora.id}",
+            provides=now,
+            revert=ports.revert,
+            rebind={"claimed": claimed},
+            **about,
+        )
+        return [claim, change, self.attaching(amphora, now)]
 
 
 def devices(amphorae: Iterable[Amphora]) -> list[str]:
