@@ -11,7 +11,6 @@ from unittest import mock
 
 from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.operations import failover_preparation
 from networker.drivers.neutron.operations.allocate_vip import _Allocation
 from networker.drivers.neutron.resources import (
     group_agreement,
@@ -22,6 +21,7 @@ from networker.drivers.neutron.resources import (
 from networker.drivers.neutron.resources.group_agreement import Agreed, GroupAgreement
 from networker.drivers.neutron.resources.ownership import Changed
 from networker.drivers.neutron.resources.ports import Ports
+from networker.drivers.neutron.resources.released_ports import ReleasedPorts
 from networker.drivers.neutron.resources.security_group_rules import (
     GroupRules,
     RuleChange,
@@ -168,7 +168,7 @@ def released_ports_not_relied_on() -> contextlib.AbstractContextManager[Any]:
 
     Mended by "Leave nothing behind of a call that another one overtook".
     """
-    return mock.patch.object(failover_preparation._Release, "rely", return_value=False)
+    return mock.patch.object(ReleasedPorts, "_rely", return_value=False)
 
 
 #: Around which tasks one call is interrupted by another one.

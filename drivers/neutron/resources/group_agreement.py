@@ -134,7 +134,9 @@ class GroupAgreement(VipGroups):
 
         :param made: ports that this call made, and deletes if it fails, by their ids
         """
-        of_amphora = functools.partial(self._of_amphora, vip_group, agreed.group)
+        of_amphora = functools.partial(
+            vrrp_ports.missing, vip=vip_group.vip, group_id=agreed.group["id"]
+        )
         alone = True
         for port in ports:
             if port["id"] in made:
@@ -179,12 +181,6 @@ class GroupAgreement(VipGroups):
         new = ownership.new_mark() if change else ownership.another_mark(port)
         mark = group["description"] if own else new
         return {"security_groups": wanted, "description": mark}
-
-    def _of_amphora(
-        self, vip_group: VipGroup, group: GroupAnswer, port: PortAnswer
-    ) -> Json:
-        needed = difference(port, vrrp_ports.vip_attributes(vip_group.vip, group["id"]))
-        return needed | vrrp_ports.missing_address(port, vip_group.vip)
 
     def _fresh(self, ports: Sequence[PortAnswer]) -> list[PortAnswer]:
         found = self.cloud.ports.list(id=[port["id"] for port in ports])

@@ -73,8 +73,7 @@ class VrrpPorts:
         """Give a port what the VIP needs."""
 
         def wanted(port: PortAnswer) -> Json:
-            needed = difference(port, vip_attributes(vip, group_id))
-            needed |= missing_address(port, vip)
+            needed = missing(port, vip, group_id)
             if group_id and needed and is_lent(port):
                 group = {"id": group_id}
                 port_backup.save(self.cloud, self.owner, group, port, needed)
@@ -186,12 +185,15 @@ def new_port(vip: VIP, group_id: str | None, amphora: Amphora) -> Json:
     return asked
 
 
-def missing_address(port: PortAnswer, vip: VIP) -> Json:
-    """Return the change that gives a port an address on the VIP's subnet, if needed."""
-    held = port["fixed_ips"]
-    if any(ip["subnet_id"] == vip.subnet_id for ip in held):
-        return {}
-    return {"fixed_ips": [*held, {"subnet_id": vip.subnet_id}]}
+def missing(port: PortAnswer, vip: VIP, group_id: str | None) -> Json:
+    """Return what to change of an amphora's port: all that is not as the VIP needs it.
+
+    :param group_id: the load balancer's group; None if the cloud has no groups
+    """
+    needed, held = difference(port, vip_attributes(vip, group_id)), port["fixed_ips"]
+    if not any(ip["subnet_id"] == vip.subnet_id for ip in held):
+        needed["fixed_ips"] = [*held, {"subnet_id": vip.subnet_id}]
+    return needed
 
 
 def filled(amphora: Amphora, vip: VIP, port: PortAnswer) -> Amphora:
