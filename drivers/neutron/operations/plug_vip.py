@@ -80,10 +80,8 @@ class _Plugging:
     def _near(self) -> list[PortAnswer]:
         """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
         device = naming.vip_device(self.load_balancer.id or "")
-        devices, find = (
-            [device, *vrrp_ports.devices(self.amphorae)],
-            self.cloud.ports.list,
-        )
+        devices = [device, *vrrp_ports.devices(self.amphorae)]
+        find = self.cloud.ports.list
         if self.vip.network_id:
             return find(network_id=self.vip.network_id, device_id=devices)
         names = [naming.vrrp_port(amphora.id or "") for amphora in self.amphorae]
