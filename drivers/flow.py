@@ -9,10 +9,10 @@ import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from oslo_config import cfg
 from oslo_context import context as oslo_context
@@ -28,45 +28,128 @@ from networker.observer import Call, count
 
 LOG = log.getLogger(__name__)
 Result = TypeVar("Result")
-
-#: Is told what takes back what is done next: a function and its arguments.
-OnFailure = Callable[..., None]
+Result_co = TypeVar("Result_co", covariant=True)
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
+class OnFailure:
+    """What takes back what a block did, if the block or something later fails.
+
+    In the block it is called with a function and its arguments, before or right after what
+    they take back is done.
+
+    :param name: of what the block does, for the log
+    :param outer: of what the block is a part of, which takes it all back when the block
+        has succeeded
+    """
+
+    def __init__(self, name: str, outer: OnFailure | None = None) -> None:
+        self._name = name
+        self._outer = outer
+        self._noted: list[Callable[[], object]] = []
+
+    def __call__(self, function: Callable[..., object], *args: object) -> None:
+        """Note a function that takes something back, and its arguments."""
+        self._noted.append(functools.partial(function, *args))
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to take back."""
+        return bool(self._noted)
+
+    def __enter__(self) -> Self:
+        """Begin the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take back what the block did if it failed, unless the process is to end."""
+        if error is None and self._outer is not None:
+            self.hand_over(self._outer)
+        if isinstance(error, Exception) and self._noted and may_revert():
+            self.revert()
+
+    def hand_over(self, outer: OnFailure) -> None:
+        """Leave it to what this was a part of to take it all back."""
+        outer._noted += self._noted
+
+    def revert(self) -> None:
+        """Take it all back, the last first; what goes wrong is logged."""
+        for function in reversed(self._noted):
+            revert_one(self._name, function)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task(Generic[Result_co]):
     """One task of an operation; see :func:`task`."""
 
-    execute: Callable[..., Any]
+    execute: Callable[..., Result_co]
     name: str
-    provides: str | None
-    revert: Callable[[Any], None] | None
-    rebind: Mapping[str, str] | None
-    inject: Mapping[str, Any]
+    revert: Callable[[Any], object] | None
+    reverts_itself: bool
+    given: Mapping[str, Any]
+
+    def run(self, arguments: Mapping[str, Any], outer: OnFailure) -> Result_co:
+        """Run the function, and revert what it did if it fails half-way.
+
+        :param arguments: values and results of other tasks
+        :param outer: is told what takes it back later
+        """
+        with OnFailure(self.name, outer) as on_failure:
+            noting = {"on_failure": on_failure} if self.reverts_itself else {}
+            result = self.execute(**arguments, **noting)
+            if self.revert:
+                on_failure(self.revert, result)
+        return result
+
+    @property
+    def takes(self) -> dict[str, str]:
+        """The tasks whose results it takes: argument to name."""
+        return {k: one.name for k, one in self.given.items() if isinstance(one, Task)}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments that are known before any task runs."""
+        return {k: v for k, v in self.given.items() if not isinstance(v, Task)}
 
 
 def task(
-    execute: Callable[..., Any],
+    execute: Callable[..., Result],
     *,
     name: str,
-    provides: str | None = None,
-    revert: Callable[[Any], None] | None = None,
-    rebind: Mapping[str, str] | None = None,
-    **inject: Any,
-) -> Task:
+    revert: Callable[[Result], object] | None = None,
+    reverts_itself: bool = False,
+    **given: Any,
+) -> Task[Result]:
     """Make a task of an operation out of a function.
 
-    The function's arguments are what earlier tasks provide, and `inject`. It runs under
-    the oslo.context of the thread that runs the operation.
+    It runs under the oslo.context of the thread that runs the operation.
 
     :param name: unique in the operation, for the log
-    :param provides: under which name later tasks get the result
     :param revert: called with the result when a later task, or one of the same wave, fails;
-        what goes wrong in it is logged and does not hide the first error. What a task did
-        before it failed itself, it reverts itself: see :func:`reverting`.
-    :param rebind: arguments that come from a result of another name: argument to name
+        what goes wrong in it is logged and does not hide the first error
+    :param reverts_itself: whether the function takes an argument `on_failure`, an
+        :class:`OnFailure`, to tell it what takes back what it did, also half-way
+    :param given: the function's arguments: values, and tasks of which it takes the results
     """
-    return Task(execute, name, provides, revert, rebind, inject)
+    return Task(execute, name, revert, reverts_itself, given)
+
+
+class Results:
+    """What the tasks of an operation returned.
+
+    :param by_name: of the tasks
+    """
+
+    def __init__(self, by_name: Mapping[str, Any]) -> None:
+        self._by_name = by_name
+
+    def __getitem__(self, one: Task[Result]) -> Result:
+        """Return the result of a task."""
+        result: Result = self._by_name[one.name]
+        return result
 
 
 class Flows:
@@ -84,11 +167,15 @@ class Flows:
         self._executor: futures.ThreadPoolExecutor | None = None
 
     def run(
-        self, name: str, *waves: Sequence[Task], timely: bool = False
-    ) -> Mapping[str, Any]:
+        self,
+        name: str,
+        *waves: Sequence[Task[Any]],
+        timely: bool = False,
+        on_failure: OnFailure | None = None,
+    ) -> Results:
         """Run tasks in waves: those of a wave at the same time, the waves in order.
 
-        Only a task that takes what another one of its wave provides waits for that one.
+        Only a task that takes the result of another one of its wave waits for that one.
         A task must not run an operation itself: it would wait for the threads that it
         and others occupy.
 
@@ -96,7 +183,8 @@ class Flows:
         :param waves: tasks, see :func:`task`
         :param timely: whether to undo it all if the caller's deadline has passed at the
             end
-        :returns: what the tasks provided, by name
+        :param on_failure: is told what takes it all back later
+        :returns: what the tasks returned
         :raises NetworkException: what a task raised, after all tasks that were done are
             reverted; other classes of errors pass through alike
         """
@@ -115,8 +203,9 @@ class Flows:
             journal.call.observer.count("wave", len(waves))
         with journal, _FirstError(journal):
             engine.run()
-        results: Mapping[str, Any] = engine.storage.fetch_all()
-        return results
+        if on_failure is not None:
+            rollback.hand_over(on_failure)
+        return Results(engine.storage.fetch_all())
 
     def close(self) -> None:
         """End the threads, after what they are doing; a later operation makes new ones."""
@@ -144,32 +233,38 @@ class _Rollback:
 
     def __init__(self, caller: oslo_context.RequestContext | None) -> None:
         self._caller = caller
+        self._tasks: list[OnFailure] = []
         self._lock = threading.Lock()
         self._ours: bool | None = None
-        self._done: set[str] = set()
 
-    def task(self, one: Task) -> FunctorTask:
+    def task(self, one: Task[Any]) -> FunctorTask:
         """Return the engine's form of a task."""
+        on_failure = OnFailure(one.name)
+        self._tasks.append(on_failure)
 
-        @functools.wraps(one.execute)
-        def execute(*args: Any, **kwargs: Any) -> Any:
+        def execute(**arguments: Any) -> Any:
             with self._context():
-                result = one.execute(*args, **kwargs)
-            self._done.add(one.name)
-            return result
+                return one.run(arguments, on_failure)
 
-        def revert(**outcome: Any) -> None:
+        def revert(**_: Any) -> None:
             # The engine also reverts a task that became ready as another one failed, and
-            # never ran. It gives None for the result, which a task may return as well.
-            if one.revert is not None and one.name in self._done:
+            # never ran.
+            if on_failure:
                 with self._context():
                     if self._allowed():
-                        revert_one(one.name, one.revert, outcome["result"])
+                        on_failure.revert()
 
-        about = {"name": one.name, "provides": one.provides, "rebind": one.rebind}
-        # Without `requires` what is injected would not reach a function's **kwargs.
-        given = {"inject": one.inject, "requires": list(one.inject)}
-        return FunctorTask(execute, revert=revert, **given, **about)
+        about = {"name": one.name, "provides": one.name, "rebind": one.takes}
+        given = one.values
+        # Without `requires` what is injected would not reach the function.
+        return FunctorTask(
+            execute, revert=revert, inject=given, requires=list(given), **about
+        )
+
+    def hand_over(self, outer: OnFailure) -> None:
+        """Leave it to what the operation was a part of to take back what tasks did."""
+        for one in self._tasks:
+            one.hand_over(outer)
 
     def _context(self) -> contextlib.AbstractContextManager[None]:
         """Let this thread, which may be the caller's own, have the caller's context."""
@@ -262,27 +357,6 @@ def revert_one(name: str, function: Callable[..., object], *args: Any) -> None:
             count("undone")
 
 
-@contextlib.contextmanager
-def reverting(name: str) -> Iterator[Callable[..., None]]:
-    """Revert what a block did when it fails half-way.
-
-    :param name: of what it does, for the log
-    :returns: a function that takes a function and its arguments, to be called on failure
-    """
-    reverts: list[Callable[[], object]] = []
-
-    def on_failure(function: Callable[..., object], *args: Any) -> None:
-        reverts.append(functools.partial(function, *args))
-
-    try:
-        yield on_failure
-    except NetworkException:
-        if reverts and may_revert():
-            for function in reversed(reverts):
-                revert_one(name, function)
-        raise
-
-
 def may_revert() -> bool:
     """Tell whether this worker may take back what it did.
 
@@ -303,71 +377,38 @@ def without_deadline() -> contextlib.AbstractContextManager[None]:
     return current(context)
 
 
-@dataclasses.dataclass(frozen=True)
-class Done(Generic[Result]):
-    """What something of several requests ended with.
-
-    :param result: what it returned
-    :param reverts: what takes it back, in the order in which it was done
-    """
-
-    name: str
-    result: Result
-    reverts: Sequence[Callable[[], object]]
-
-    def revert(self) -> None:
-        """Take it back; what goes wrong is logged."""
-        for function in reversed(self.reverts):
-            revert_one(self.name, function)
-
-
-def revertible(name: str, call: Callable[[OnFailure], Result]) -> Done[Result]:
-    """Do something, revert it if it fails half-way, and else return how to revert it later.
-
-    :param name: of it, for the log
-    :param call: is given a function to which it tells, with arguments, what takes back
-        what it does next
-    """
-    reverts: list[Callable[[], object]] = []
-    with reverting(name) as on_failure:
-
-        def note(function: Callable[..., object], *args: object) -> None:
-            on_failure(function, *args)
-            reverts.append(functools.partial(function, *args))
-
-        return Done(name, call(note), reverts)
-
-
 #: What went wrong, by what it went wrong with.
 Errors = dict[str, NetworkException]
 
 
 def attempt(
-    flows: Flows, name: str, calls: Mapping[str, Callable[[], object]]
-) -> tuple[dict[str, Any], Errors]:
+    flows: Flows, name: str, calls: Mapping[str, Callable[[], Result]]
+) -> tuple[dict[str, Result], Errors]:
     """Make calls at the same time, and let none of them stop the others.
 
     :param calls: by what they are about, for the log and the errors
     :returns: the results of those that succeeded, and the errors of the others
     """
 
-    def kept(about: str) -> object:
+    def kept(call: Callable[[], Result]) -> Result | _Failed:
         try:
-            return calls[about]()
+            return call()
         except BusError:
             # The request is another worker's by now: nothing may go on.
             raise
         except NetworkException as error:
             return _Failed(error)
 
-    tasks = [
-        task(kept, name=f"{name} {about}", provides=about, about=about)
-        for about in calls
-    ]
-    done = flows.run(name, tasks) if tasks else {}
-    results = {about: done[about] for about in calls}
+    tasks = {
+        about: task(kept, name=f"{name} {about}", call=call)
+        for about, call in calls.items()
+    }
+    if not tasks:
+        return {}, {}
+    done = flows.run(name, list(tasks.values()))
+    results = {about: done[one] for about, one in tasks.items()}
     errors = {k: v.error for k, v in results.items() if isinstance(v, _Failed)}
-    return {k: v for k, v in results.items() if k not in errors}, errors
+    return {k: v for k, v in results.items() if not isinstance(v, _Failed)}, errors
 
 
 class _Failed:

@@ -70,11 +70,10 @@ def ports_without_address() -> contextlib.AbstractContextManager[Any]:
         claim = task(
             lambda: self.cloud.ports.claim(body, "vip", owner, body["network_id"]),
             name="VIP port",
-            provides="claimed",
             revert=self.cloud.ports.disclaim,
         )
         done = self.cloud.flows.run("allocate_vip", [claim], timely=True)
-        return translation.vip(vip, done["claimed"].port, owner)
+        return translation.vip(vip, done[claim].port, owner)
 
     return mock.patch.object(_Allocation, "_claimed", claimed)
 

@@ -260,8 +260,7 @@ def theatre() -> Iterator[Theatre]:
             (bench,) = stack.enter_context(benches(pathlib.Path(directory), 1))
         made = Theatre(bench, directory)
         stack.callback(made.threads.close)
-        flows = functools.partial(SerialFlows, {})
-        for name, ours in (("Session", GatedSession), ("Flows", flows)):
+        for name, ours in (("Session", GatedSession), ("Flows", SerialFlows)):
             stack.enter_context(mock.patch.object(driver_cloud, name, ours))
         stack.enter_context(made.clock.govern())
         with _rarely_collecting():

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from unittest import mock
 
@@ -56,7 +55,7 @@ def test_the_same_is_done_and_undone(bench, make):
     """Whichever request fails: the same error, and the same network afterwards."""
     stage = Stage(bench, make)
     engine = bench.another()
-    with mock.patch.object(cloud, "Flows", functools.partial(SerialFlows, {})):
+    with mock.patch.object(cloud, "Flows", SerialFlows):
         ours = bench.another()
     for number in range(len(stage.requests) + 1):
         # A wave's tasks have no order in the engine: which task fails is the same only

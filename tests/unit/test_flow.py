@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,7 +15,7 @@ from oslo_context import context as oslo_context
 from networker import conf as networker_conf
 from networker import exceptions
 from networker.context import Context
-from networker.drivers.flow import Flows, reverting, task
+from networker.drivers.flow import Flows, OnFailure, task
 
 
 def made(engine):
@@ -53,15 +54,11 @@ def test_what_is_given_reaches_functions_that_take_anything(flows):
     def query(**filters):
         return filters
 
-    looks = [
-        task(
-            query, name="servers", provides="servers", device_id=["a"], network_id="n"
-        ),
-        task(query, name="known", provides="known", id=["b"]),
-    ]
-    done = flows.run("look", looks)
-    assert done["servers"] == {"device_id": ["a"], "network_id": "n"}
-    assert done["known"] == {"id": ["b"]}
+    servers = task(query, name="servers", device_id=["a"], network_id="n")
+    known = task(query, name="known", id=["b"])
+    done = flows.run("look", [servers, known])
+    assert done[servers] == {"device_id": ["a"], "network_id": "n"}
+    assert done[known] == {"id": ["b"]}
 
 
 def test_a_step_waits_for_what_it_takes_and_not_for_the_rest_of_its_wave(parallel):
@@ -72,34 +69,22 @@ def test_a_step_waits_for_what_it_takes_and_not_for_the_rest_of_its_wave(paralle
         begun.set()
         return port
 
-    wave = [
-        task(lambda: begun.wait(10), name="rules", provides="in time"),
-        task(attach, name="attach", provides="attached"),
-        task(lambda: "port", name="claim", provides="port"),
-    ]
-    done = parallel.run("plug", wave)
-    assert (done["attached"], done["in time"]) == ("port", True)
+    rules = task(lambda: begun.wait(10), name="rules")
+    claim = task(lambda: "port", name="claim")
+    attached = task(attach, name="attach", port=claim)
+    done = parallel.run("plug", [rules, attached, claim])
+    assert (done[attached], done[rules]) == ("port", True)
 
 
 def test_results_reach_later_steps(flows):
-    """A step takes what it is given, what has its argument's name, and what is bound."""
-    done = flows.run(
-        "sum",
-        [
-            task(lambda: 1, name="one", provides="first"),
-            task(lambda: 2, name="two", provides="the second"),
-        ],
-        [
-            task(
-                lambda first, other, third: first + other + third,
-                name="sum",
-                provides="sum",
-                rebind={"other": "the second"},
-                third=3,
-            )
-        ],
-    )
-    assert done["sum"] == 6
+    """A step takes values, and what other steps returned."""
+    one, two = task(lambda: 1, name="one"), task(lambda: 2, name="two")
+
+    def add(first, **others):
+        return first + sum(others.values())
+
+    total = task(add, name="sum", first=one, second=two, third=3)
+    assert flows.run("sum", [one, two], [total])[total] == 6
 
 
 def test_failure_undoes_what_was_done_in_reverse(flows):
@@ -138,9 +123,10 @@ def test_what_never_ran_is_not_undone(flows):
     wave = [task(fail, name="fail")]
     for number in range(8):
         port, undo = f"port {number}", undone.append
+        claim = task(do, name=f"claim {port}", revert=undo, what=port)
         wave += [
-            task(do, name=f"claim {port}", provides=port, revert=undo, what=port),
-            task(settle, name=f"settle {port}", revert=undo, rebind={"port": port}),
+            claim,
+            task(settle, name=f"settle {port}", revert=undo, port=claim),
         ]
     for _ in range(10):
         done.clear()
@@ -223,9 +209,9 @@ def test_undoing_has_no_deadline(flows):
 def test_a_wave_runs_at_the_same_time(parallel):
     """With the parallel engine the steps of a wave meet each other."""
     meeting = threading.Barrier(3, timeout=5)
-    steps = [task(meeting.wait, name=str(n), provides=str(n)) for n in range(3)]
+    steps = [task(meeting.wait, name=str(n)) for n in range(3)]
     done = parallel.run("operation", steps)
-    assert sorted(done.values()) == [0, 1, 2]
+    assert sorted(done[one] for one in steps) == [0, 1, 2]
 
 
 def test_closing_ends_the_threads(parallel):
@@ -249,7 +235,7 @@ def test_each_step_is_logged_with_its_time(flows, caplog):
 def test_a_block_is_undone_when_it_fails():
     """What a block registered is called in reverse order, on failure only."""
     undone: list[object] = []
-    with reverting("block") as on_failure:
+    with OnFailure("block") as on_failure:
         on_failure(undone.append, "kept")
     with pytest.raises(exceptions.NetworkException, match="no"):
         _fail_half_way(undone)
@@ -257,10 +243,61 @@ def test_a_block_is_undone_when_it_fails():
 
 
 def _fail_half_way(undone):
-    with reverting("block") as on_failure:
+    with OnFailure("block") as on_failure:
         on_failure(undone.append, 1)
         on_failure(undone.append, 2)
         raise exceptions.NetworkException("no")
+
+
+def test_what_a_part_did_is_undone_with_the_whole():
+    """A block that succeeds leaves it to what it is a part of; one that fails does not."""
+    undone: list[object] = []
+
+    def part(outer, what, error=None):
+        with OnFailure(what, outer) as on_failure:
+            on_failure(undone.append, what)
+            if error:
+                raise error
+
+    def whole():
+        with OnFailure("whole") as on_failure:
+            on_failure(undone.append, "first")
+            part(on_failure, "second")
+            with contextlib.suppress(exceptions.NetworkException):
+                part(on_failure, "failing", exceptions.NetworkException("no"))
+            part(on_failure, "third", KeyError())
+
+    with pytest.raises(KeyError):
+        whole()
+    assert undone == ["failing", "third", "second", "first"]
+
+
+def test_a_step_undoes_itself(flows):
+    """What a step told is undone when it fails half-way, and when a later one does."""
+    undone: list[object] = []
+
+    def act(on_failure, fails):
+        on_failure(undone.append, fails)
+        if fails:
+            raise exceptions.PlugVIPException("no")
+
+    for fails in (False, True):
+        undone.clear()
+        act_on = task(act, name="act", reverts_itself=True, fails=fails)
+        with pytest.raises(exceptions.PlugVIPException):
+            flows.run("whole", [act_on], [failing(exceptions.PlugVIPException("no"))])
+        assert undone == [fails]
+
+
+def test_what_an_operation_did_can_be_undone_later(flows):
+    """An operation that is part of a block is undone with it, the last step first."""
+    undone: list[object] = []
+    steps = [task(str, name=n, revert=undone.append, object=n) for n in ("a", "b")]
+    on_failure = OnFailure("block")
+    flows.run("operation", *([one] for one in steps), on_failure=on_failure)
+    assert undone == []
+    on_failure.revert()
+    assert undone == ["b", "a"]
 
 
 def test_what_ends_after_the_deadline_is_undone(flows):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from networker.context import require_time
 from networker.drivers import naming
-from networker.drivers.flow import reverting, task
+from networker.drivers.flow import OnFailure, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
@@ -85,9 +85,8 @@ class _Allocation:
             fits = match(vip, translation.port(now)) is not None
             return {} if fits else {"fixed_ips": wanted}
 
-        with reverting("allocate_vip") as on_failure:
-            moved = ports.change(Claimed(port, made=False), change)
-            on_failure(ports.revert, moved)
+        with OnFailure("allocate_vip") as on_failure:
+            moved = ports.change(Claimed(port, made=False), change, on_failure)
             described = translation.vip(vip, moved.port, load_balancer.id or "")
             require_time()
         return described
@@ -104,13 +103,11 @@ class _Allocation:
         claim = task(
             lambda: ports.claim(body, "vip", owner, network_id),
             name="VIP port",
-            provides="claimed",
             revert=ports.disclaim,
         )
-        describe = task(described, name="VIP", provides="vip")
-        done = self.cloud.flows.run("allocate_vip", [claim], [describe], timely=True)
-        found: VIP = done["vip"]
-        return found
+        describe = task(described, name="VIP", claimed=claim)
+        run = self.cloud.flows.run
+        return run("allocate_vip", [claim], [describe], timely=True)[describe]
 
     def _body(self, load_balancer: LoadBalancer, vip: VIP) -> Json:
         owner = load_balancer.id or ""

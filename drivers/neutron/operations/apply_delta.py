@@ -7,19 +7,18 @@ that is removed cannot be restored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from networker.context import require_time
 from networker.drivers import delta as reading
 from networker.drivers.base import NetworkDriver
 from networker.drivers.delta import AddressChange, NewInterface, OldInterface
-from networker.drivers.flow import Done, Task, revertible, reverting, task
+from networker.drivers.flow import OnFailure, Task, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import addresses, interfaces
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.interfaces import FoundInterfaces
 from networker.drivers.operation import failing_as
 from networker.models import Delta, Interface
 
@@ -35,38 +34,40 @@ def run(cloud: Cloud, deltas: Sequence[Delta]) -> list[Interface]:
         return []
     with failing_as(NetworkDriver.unplug_network, **_about(gone)):
         # What is added has errors of its own.
-        results = cloud.flows.run("apply_delta", *_waves(cloud, wanted, gone))
-        done: list[Done[PortAnswer]] = [results[_key(one)] for one in wanted]
-        _remove(cloud, results.get("found"), done)
-    return [_interface(*pair) for pair in zip(wanted, done, strict=True)]
+        ports = _apply(cloud, wanted, gone)
+    return [_interface(*pair) for pair in zip(wanted, ports, strict=True)]
 
 
-def _waves(
+def _apply(
     cloud: Cloud,
     wanted: Sequence[NewInterface | AddressChange],
     gone: Sequence[OldInterface],
-) -> Iterator[list[Task]]:
-    """Return the tasks that add what is wanted, and look for what is to go."""
+) -> list[PortAnswer]:
+    """Add what is wanted, then remove what is to go, and return the ports of the former."""
     changing = [one.port_id for one in wanted if isinstance(one, AddressChange)]
-    if changing:
-        yield [task(_look, name="look", provides="seen", cloud=cloud, ids=changing)]
-    tasks = [_task(cloud, one) for one in wanted]
-    if gone:
-        tasks.append(
-            task(
-                interfaces.find, name="find", provides="found", cloud=cloud, wanted=gone
-            )
-        )
-    yield tasks
+    look = task(_look, name="look", cloud=cloud, ids=changing)
+    adding = [_task(cloud, one, look) for one in wanted]
+    find = task(interfaces.find, name="find", cloud=cloud, wanted=gone)
+    with OnFailure("apply_delta") as on_failure:
+        run = cloud.flows.run
+        looks, finds = [look] if changing else [], [find] if gone else []
+        done = run("apply_delta", looks, [*adding, *finds], on_failure=on_failure)
+        if gone:
+            # As the last thing that can fail.
+            interfaces.remove(cloud, "apply_delta", done[find])
+        if wanted:
+            require_time()
+    return [done[one] for one in adding]
 
 
-def _task(cloud: Cloud, one: NewInterface | AddressChange) -> Task:
-    about: dict[str, Any] = {"provides": _key(one), "revert": Done.revert}
+def _task(
+    cloud: Cloud, one: NewInterface | AddressChange, look: Task[list[PortAnswer]]
+) -> Task[PortAnswer]:
+    about: dict[str, Any] = {"reverts_itself": True, "cloud": cloud}
     if isinstance(one, NewInterface):
-        name = f"plug {_key(one)}"
-        return task(interfaces.plug, name=name, cloud=cloud, new=one, **about)
+        return task(interfaces.plug, name=f"plug {_key(one)}", new=one, **about)
     name = f"readdress {_key(one)}"
-    return task(_readdress, name=name, cloud=cloud, change=one, **about)
+    return task(_readdress, name=name, change=one, seen=look, **about)
 
 
 def _key(one: NewInterface | AddressChange) -> str:
@@ -80,16 +81,16 @@ def _look(cloud: Cloud, ids: Sequence[str]) -> list[PortAnswer]:
 
 
 def _readdress(
-    cloud: Cloud, change: AddressChange, seen: Sequence[PortAnswer]
-) -> Done[PortAnswer]:
+    cloud: Cloud,
+    change: AddressChange,
+    seen: Sequence[PortAnswer],
+    on_failure: OnFailure,
+) -> PortAnswer:
     gained = [{"subnet_id": subnet_id} for subnet_id in change.gained]
     port = next((one for one in seen if one["id"] == change.port_id), None)
     with failing_as(NetworkDriver.plug_fixed_ip, port_id=change.port_id):
-        return revertible(
-            f"readdress {change.port_id}",
-            lambda on_failure: addresses.exchange(
-                cloud, change.port_id, gained, change.lost, on_failure, port
-            ),
+        return addresses.exchange(
+            cloud, change.port_id, gained, change.lost, on_failure, port
         )
 
 
@@ -100,23 +101,7 @@ def _about(gone: Sequence[OldInterface]) -> dict[str, str]:
     return {"compute_id": ", ".join(servers), "network_id": ", ".join(networks)}
 
 
-def _remove(
-    cloud: Cloud, found: FoundInterfaces | None, done: Sequence[Done[PortAnswer]]
-) -> None:
-    """Remove interfaces, as the last thing that can fail.
-
-    :param done: what was added, to be taken back then
-    """
-    with reverting("apply_delta") as on_failure:
-        for one in done:
-            on_failure(one.revert)
-        if found:
-            interfaces.remove(cloud, "apply_delta", found)
-        if done:
-            require_time()
-
-
-def _interface(one: NewInterface | AddressChange, done: Done[PortAnswer]) -> Interface:
-    interface = translation.interface(done.result, one.compute_id)
+def _interface(one: NewInterface | AddressChange, port: PortAnswer) -> Interface:
+    interface = translation.interface(port, one.compute_id)
     interface.amphora_id = one.amphora_id
     return interface

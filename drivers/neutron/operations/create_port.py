@@ -8,16 +8,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from networker.context import current_operation_id
+from networker.context import current_operation_id, require_time
 from networker.drivers import naming
-from networker.drivers.flow import task
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.neutron.api.translation import difference
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
-from networker.drivers.neutron.resources.ownership import Changed, Claimed
+from networker.drivers.neutron.resources.ownership import Claimed
 from networker.drivers.neutron.resources.ports import require_address
 from networker.drivers.vip import assign
 from networker.models import FixedIP
@@ -74,27 +74,16 @@ def run(cloud: Cloud, wanted: Wanted) -> PortAnswer:
 def _create(
     cloud: Cloud, wanted: Wanted, purpose: Sequence[str], relied: set[str]
 ) -> PortAnswer:
-    disclaim, put_back = cloud.ports.disclaim, cloud.ports.revert
-
-    def claim() -> Claimed:
+    with OnFailure("create_port") as on_failure:
         claimed = _claim(cloud, wanted, purpose)
+        on_failure(cloud.ports.disclaim, claimed)
         relied.add(claimed.port["id"])
-        return claimed
-
-    def ensure(claimed: Claimed) -> Changed:
         require_address(claimed.port)
         _check(claimed.port, wanted)
         change = functools.partial(_change, wanted=wanted.changeable())
-        return cloud.ports.change(claimed, change)
-
-    done = cloud.flows.run(
-        "create_port",
-        [task(claim, name="port", provides="claimed", revert=disclaim)],
-        [task(ensure, name="change", provides="changed", revert=put_back)],
-        timely=True,
-    )
-    port: PortAnswer = done["changed"].port
-    return port
+        changed = cloud.ports.change(claimed, change, on_failure)
+        require_time()
+    return changed.port
 
 
 def _claim(cloud: Cloud, wanted: Wanted, purpose: Sequence[str]) -> Claimed:

@@ -73,25 +73,11 @@ class _Deallocation:
         """Return a VIP's port, its load balancer's id, and the security groups."""
         port_id, owner = (vip.port_id or "").strip(), vip.load_balancer_id or ""
         if owner.strip():
-            found = self.cloud.flows.run(
-                "deallocate_vip: look",
-                [
-                    task(
-                        self._port,
-                        name="VIP port",
-                        provides="port",
-                        port_id=port_id,
-                        owner=owner,
-                    ),
-                    task(
-                        self.cloud.groups.find,
-                        name="security group",
-                        provides="groups",
-                        load_balancer_id=owner,
-                    ),
-                ],
-            )
-            return found["port"], owner, found["groups"]
+            of_vip = task(self._port, name="VIP port", port_id=port_id, owner=owner)
+            find = self.cloud.groups.find
+            groups = task(find, name="security groups", load_balancer_id=owner)
+            found = self.cloud.flows.run("deallocate_vip: look", [of_vip, groups])
+            return found[of_vip], owner, found[groups]
         if not port_id:
             raise exceptions.VIPConfigurationNotFound
         port = self.cloud.ports.find(port_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from networker import exceptions
 from networker.context import require_time
-from networker.drivers.flow import reverting
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.released_ports import ReleasedPorts
@@ -31,6 +31,6 @@ def run(cloud: Cloud, amphora: Amphora) -> None:
         owners=[compute_id, amphora.id or ""],
         stays=lambda port: translation.holds(port, management),
     )
-    with reverting("failover_preparation") as on_failure:
+    with OnFailure("failover_preparation") as on_failure:
         released.release(found, on_failure)
         require_time()

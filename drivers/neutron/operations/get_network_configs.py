@@ -7,12 +7,12 @@ Everything that the arguments name is asked for at once, however many amphorae t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from networker import exceptions
 from networker.drivers.flow import task
 from networker.drivers.neutron.api import translation
-from networker.drivers.neutron.api.answers import Json
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.vip import is_deleted
 from networker.models import (
@@ -71,22 +71,22 @@ class _Look:
             "subnets": _without(subnets, self.subnets),
             "networks": _without(networks, self.networks),
         }
-        tasks = [
-            task(self._list, name=kind, provides=kind, kind=kind, ids=ids)
+        ask = self.cloud.network.list
+        tasks = {
+            kind: task(ask, name=kind, path=f"/{kind}", id=ids)
             for kind, ids in missing.items()
             if ids
-        ]
-        done = self.cloud.flows.run("get_network_configs", tasks) if tasks else {}
-        self.ports |= {p["id"]: translation.port(p) for p in done.get("ports", ())}
-        self.subnets |= {
-            s["id"]: translation.subnet(s) for s in done.get("subnets", ())
         }
-        self.networks |= {
-            n["id"]: translation.network(n) for n in done.get("networks", ())
-        }
-
-    def _list(self, kind: str, ids: Sequence[str]) -> list[Json]:
-        return self.cloud.network.list(f"/{kind}", id=ids)
+        if not tasks:
+            return
+        done = self.cloud.flows.run("get_network_configs", list(tasks.values()))
+        found: dict[str, list[Any]] = {kind: done[one] for kind, one in tasks.items()}
+        for port in found.get("ports", ()):
+            self.ports[port["id"]] = translation.port(port)
+        for subnet in found.get("subnets", ()):
+            self.subnets[subnet["id"]] = translation.subnet(subnet)
+        for network in found.get("networks", ()):
+            self.networks[network["id"]] = translation.network(network)
 
     def follow(self, vip: VIP, amphorae: Iterable[Amphora]) -> None:
         """Find what only the ports name, and give the ports their networks."""

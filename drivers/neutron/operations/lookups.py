@@ -56,7 +56,6 @@ def several(cloud: Cloud, kind: Kind, ids: Sequence[str]) -> list[Any]:
         task(
             cloud.network.list,
             name=f"{kind} {number}",
-            provides=str(number),
             path=f"/{kind}",
             id=asked[number : number + _MOST],
         )
@@ -65,7 +64,7 @@ def several(cloud: Cloud, kind: Kind, ids: Sequence[str]) -> list[Any]:
     if not looks:
         return []
     done = cloud.flows.run(f"get_{kind}", looks)
-    known = {one["id"]: one for found in done.values() for one in found}
+    known = {one["id"]: one for look in looks for one in done[look]}
     for missing in ids:
         if missing not in known:
             raise _missing(kind, missing)

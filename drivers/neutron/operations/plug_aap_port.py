@@ -40,20 +40,20 @@ def _plug(
     near = task(
         cloud.ports.list,
         name="ports",
-        provides="ports",
         network_id=vip.network_id,
         device_id=vrrp_ports.devices([amphora]),
     )
-    looks = [near, look_for_groups(cloud, owner)]
-    found = cloud.flows.run("plug_aap_port: look", looks)
-    group_id = None
-    if found["groups"] is not None:
-        group_id = _group(cloud, owner, vip, found["groups"], found["ports"])
+    look = look_for_groups(cloud, owner)
+    found = cloud.flows.run("plug_aap_port: look", [near, look])
+    groups, group_id = found[look], None
+    if groups is not None:
+        group_id = _group(cloud, owner, vip, groups, found[near])
         relied.add(group_id)
     ports = VrrpPorts(cloud, owner, relied)
-    tasks = ports.plugging(vip, group_id, amphora, found["ports"])
-    done = cloud.flows.run("plug_aap_port", tasks, timely=True)
-    return vrrp_ports.filled(amphora, vip, done[str(amphora.id)].port)
+    claim, change, attach = ports.plugging(vip, group_id, amphora, found[near])
+    run = cloud.flows.run
+    done = run("plug_aap_port", [claim, change, attach], timely=True)
+    return vrrp_ports.filled(amphora, vip, done[change].port)
 
 
 def _group(

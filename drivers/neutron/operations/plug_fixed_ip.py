@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from networker.context import require_time
-from networker.drivers.flow import reverting
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import addresses
@@ -18,7 +18,7 @@ def run(
     wanted = {"subnet_id": subnet_id}
     if ip_address:
         wanted["ip_address"] = translation.canonical(ip_address)
-    with reverting("plug_fixed_ip") as on_failure:
+    with OnFailure("plug_fixed_ip") as on_failure:
         port = addresses.exchange(cloud, port_id, [wanted], [], on_failure)
         require_time()
     return port

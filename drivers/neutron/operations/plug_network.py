@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from networker.context import require_time
 from networker.drivers.delta import NewInterface
-from networker.drivers.flow import Done, task
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.resources import interfaces
 from networker.drivers.neutron.resources.cloud import Cloud
@@ -17,13 +18,7 @@ def run(
     """Connect a server to a network."""
     places = [FixedIP(ip_address=ip_address)] if ip_address else []
     new = NewInterface(compute_id, network_id, places)
-    plug = task(
-        interfaces.plug,
-        name="plug",
-        provides="done",
-        revert=Done.revert,
-        cloud=cloud,
-        new=new,
-    )
-    done = cloud.flows.run("plug_network", [plug], timely=True)
-    return translation.interface(done["done"].result, compute_id)
+    with OnFailure("plug_network") as on_failure:
+        port = interfaces.plug(cloud, new, on_failure)
+        require_time()
+    return translation.interface(port, compute_id)

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import functools
-
-from networker.drivers.flow import task
+from networker.context import require_time
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_gone
@@ -18,23 +17,15 @@ from networker.models import Amphora, Interface
 def run(cloud: Cloud, amphora: Amphora, port_id: str) -> Interface:
     """Attach a port to an amphora's server."""
     compute_id = amphora.compute_id or ""
-
-    def look() -> PortAnswer:
-        # How it is marked before says afterwards whether another call relies on it.
-        port = cloud.ports.get(port_id)
-        if port["device_id"] != compute_id:
-            return port
-        return cloud.ports.rely(port) or cloud.ports.get(port_id)
-
-    attach = functools.partial(_attach, cloud, compute_id)
-    unattach = functools.partial(cloud.servers.unattach, compute_id)
-    done = cloud.flows.run(
-        "plug_port",
-        [task(look, name="port", provides="port")],
-        [task(attach, name="attach", revert=unattach)],
-        timely=True,
-    )
-    interface = translation.interface(done["port"], compute_id)
+    # How it is marked before says afterwards whether another call relies on it.
+    port = cloud.ports.get(port_id)
+    if port["device_id"] == compute_id:
+        port = cloud.ports.rely(port) or cloud.ports.get(port_id)
+    with OnFailure("plug_port") as on_failure:
+        attached = _attach(cloud, compute_id, port)
+        on_failure(cloud.servers.unattach, compute_id, attached)
+        require_time()
+    interface = translation.interface(port, compute_id)
     interface.amphora_id = amphora.id
     return interface
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from networker.drivers import naming, rules
-from networker.drivers.flow import Task, task
+from networker.drivers.flow import OnFailure, Task, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import PortAnswer
 from networker.drivers.neutron.resources import ownership, vrrp_ports
@@ -51,31 +52,26 @@ class _Plugging:
     def run(self) -> list[Amphora]:
         """Run all tasks, and return the amphorae with what is known of their ports."""
         owner = self.load_balancer.id or ""
-        found = self.cloud.flows.run("plug_vip: look", self._looks(owner))
-        port = self._port(found["ports"], found["users_port"])
+        groups = look_for_groups(self.cloud, owner)
+        near = task(self._near, name="ports")
+        users = task(self._users_port, name="the user's port")
+        found = self.cloud.flows.run("plug_vip: look", [groups, near, users])
+        port = self._port(found[near], found[users])
         vip = translation.vip(self.vip, port, owner)
-        plugged = [one for one in found["ports"] if one["id"] != port["id"]]
+        plugged = [one for one in found[near] if one["id"] != port["id"]]
         plugged = [one for one in plugged if one["network_id"] == vip.network_id]
-        if found["groups"] is None:
+        if found[groups] is None:
             return self._without_groups(vip, port, plugged)
         vip_group = task(
             self._groups.prepare,
             name="security group",
-            provides="vip_group",
             revert=self._groups.revert,
             vip=vip,
             port=port,
-            groups=found["groups"],
+            groups=found[groups],
             plugged=plugged,
         )
         return self._on(vip_group)
-
-    def _looks(self, owner: str) -> list[Task]:
-        return [
-            look_for_groups(self.cloud, owner),
-            task(self._near, name="ports", provides="ports"),
-            task(self._users_port, name="the user's port", provides="users_port"),
-        ]
 
     def _near(self) -> list[PortAnswer]:
         """Return the VIP's port, if the driver made it, and what may be the amphorae's."""
@@ -101,21 +97,19 @@ class _Plugging:
         port_id = self.vip.port_id or ""
         return users_port or found.get(port_id) or self.cloud.ports.get(port_id)
 
-    def _on(self, vip_group: Task) -> list[Amphora]:
-        undo = self.cloud.rules.revert
-        fill = task(self._groups.fill, name="rules", provides="rules", revert=undo)
-        claims = [self._claim_task(one) for one in self.amphorae]
-        attaches = [self._ports.attaching(a, _result_name(a)) for a in self.amphorae]
-        agree, tidy = self._agreement()
-        making, then = [fill, *claims, agree], [tidy]
+    def _on(self, vip_group: Task[VipGroup]) -> list[Amphora]:
+        fill = self._groups.filling(vip_group)
+        claims = [self._claim_task(vip_group, one) for one in self.amphorae]
+        attaches = map(self._ports.attaching, self.amphorae, claims)
+        agree, tidy = self._agreement(vip_group, fill, claims)
+        making: list[Task[Any]] = [fill, *claims, agree]
+        then: list[Task[Any]] = [tidy]
         # Nova, which takes longest, need not wait for the rules. But it changes ports, and
         # so does agreeing on a group where there are groups of the user's.
         (then if self.vip.sg_ids else making).extend(attaches)
         done = self.cloud.flows.run("plug_vip", [vip_group], making, then, timely=True)
-        agreed: Agreed = done["agreed"]
-        ports = [done[_result_name(amphora)].port for amphora in self.amphorae]
-        now = [agreed.latest(port).port for port in ports]
-        return self._filled(done["vip_group"].vip, now)
+        now = [done[agree].latest(done[claim].port).port for claim in claims]
+        return self._filled(done[vip_group].vip, now)
 
     def _without_groups(
         self, vip: VIP, port: PortAnswer, plugged: Sequence[PortAnswer]
@@ -123,9 +117,10 @@ class _Plugging:
         """Plug the VIP on a cloud that has no security groups."""
         refuse_others(self.cloud, port, self.load_balancer.id or "")
         plugging = self._ports.plugging
-        tasks = [t for a in self.amphorae for t in plugging(vip, None, a, plugged)]
+        each = [plugging(vip, None, one, plugged) for one in self.amphorae]
+        tasks = [one for tasks in each for one in tasks]
         done = self.cloud.flows.run("plug_vip", tasks, timely=True)
-        return self._filled(vip, [done[str(one.id)].port for one in self.amphorae])
+        return self._filled(vip, [done[change].port for _, change, _ in each])
 
     def _filled(self, vip: VIP, ports: Sequence[PortAnswer]) -> list[Amphora]:
         pairs = zip(self.amphorae, ports, strict=True)
@@ -139,12 +134,12 @@ class _Plugging:
     def _ports(self) -> VrrpPorts:
         return VrrpPorts(self.cloud, self.load_balancer.id or "", self.relied)
 
-    def _claim_task(self, amphora: Amphora) -> Task:
+    def _claim_task(self, vip_group: Task[VipGroup], amphora: Amphora) -> Task[Claimed]:
         return task(
             self._claim,
             name=f"port of {amphora.id}",
-            provides=_result_name(amphora),
             revert=self.cloud.ports.disclaim,
+            vip_group=vip_group,
             amphora=amphora,
         )
 
@@ -152,29 +147,34 @@ class _Plugging:
         group_id = str(vip_group.group["id"])
         return self._ports.claim(vip_group.vip, group_id, amphora, vip_group.plugged)
 
-    def _agreement(self) -> tuple[Task, Task]:
+    def _agreement(
+        self,
+        vip_group: Task[VipGroup],
+        fill: Task[RuleChange],
+        claims: Sequence[Task[Claimed]],
+    ) -> tuple[Task[Agreed], Task[None]]:
         """Return the task that agrees on the group, and the one that tidies up after it."""
-        agreement = self._groups
-        keys = sorted(map(_result_name, self.amphorae))
-        bound = {key: key for key in keys}
+        groups = self._groups
 
-        # The rules are waited for: a group that has none yet must not win.
-        def agree(vip_group: VipGroup, _rules: RuleChange, **claims: Claimed) -> Agreed:
-            return agreement.reach(vip_group, [claims[key] for key in keys])
+        def agree(
+            vip_group: VipGroup,
+            on_failure: OnFailure,
+            _filled: RuleChange,  # a group that has no rules yet must not win
+            **claims: Claimed,
+        ) -> Agreed:
+            return groups.reach(vip_group, _in_order(claims), on_failure)
 
         def tidy(vip_group: VipGroup, agreed: Agreed, **claims: Claimed) -> None:
-            agreement.tidy(vip_group, agreed, [claims[key] for key in keys])
+            groups.tidy(vip_group, agreed, _in_order(claims))
 
-        agreeing = task(
-            agree,
-            name="agree on a group",
-            provides="agreed",
-            revert=agreement.take_back,
-            rebind=bound | {"_rules": "rules"},
+        about: dict[str, Any] = {one.name: one for one in claims}
+        about["vip_group"] = vip_group
+        agreed = task(
+            agree, name="agree on a group", reverts_itself=True, _filled=fill, **about
         )
-        return agreeing, task(tidy, name="tidy", rebind=bound)
+        return agreed, task(tidy, name="tidy", agreed=agreed, **about)
 
 
-def _result_name(amphora: Amphora) -> str:
-    """Name the result of claiming an amphora's port."""
-    return f"port-{amphora.id}"
+def _in_order(claims: Mapping[str, Claimed]) -> list[Claimed]:
+    """Return ports in the order in which every call for these amphorae has them."""
+    return [claims[name] for name in sorted(claims)]

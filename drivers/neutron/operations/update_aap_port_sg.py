@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from networker import exceptions
 from networker.context import require_time
-from networker.drivers.flow import reverting, task
+from networker.drivers.flow import OnFailure, task
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.translation import difference
 from networker.drivers.neutron.resources import port_backup, security_groups
@@ -21,11 +21,10 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP) -
     if is_deleted(amphora):
         return
     owner, port_id = load_balancer.id or "", amphora.vrrp_port_id or ""
-    get = task(cloud.ports.get, name="port", provides="port", port_id=port_id)
-    found = cloud.flows.run(
-        "update_aap_port_sg: look", [get, look_for_groups(cloud, owner)]
-    )
-    port, groups = found["port"], found["groups"]
+    get = task(cloud.ports.get, name="port", port_id=port_id)
+    look = look_for_groups(cloud, owner)
+    found = cloud.flows.run("update_aap_port_sg: look", [get, look])
+    port, groups = found[get], found[look]
     if groups is None:
         return
     group = security_groups.choose(groups, [port])
@@ -36,15 +35,13 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP) -
         if cloud.ports.rely(port) is None:
             cloud.ports.get(port_id)
         return
-    with reverting("update_aap_port_sg") as on_failure:
-        claimed = Claimed(port, made=False)
 
-        def change(now: PortAnswer) -> Json:
-            needed = difference(now, wanted)
-            if is_lent(now):
-                port_backup.save(cloud, owner, group, now, needed)
-            return needed
+    def change(now: PortAnswer) -> Json:
+        needed = difference(now, wanted)
+        if is_lent(now):
+            port_backup.save(cloud, owner, group, now, needed)
+        return needed
 
-        changed = cloud.ports.change(claimed, change)
-        on_failure(cloud.ports.revert, changed)
+    with OnFailure("update_aap_port_sg") as on_failure:
+        cloud.ports.change(Claimed(port, made=False), change, on_failure)
         require_time()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from networker import exceptions
 from networker.context import require_time
 from networker.drivers import naming, rules
-from networker.drivers.flow import reverting
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.resources import security_groups
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.models import VIP, LoadBalancer
@@ -25,8 +25,7 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, *, for_delete: bool) -> None:
     group = security_groups.choose(groups, used)
     if group is None:
         raise exceptions.MissingVIPSecurityGroup(load_balancer_id=load_balancer.id)
-    with reverting("update_vip") as on_failure:
+    with OnFailure("update_vip") as on_failure:
         at_once = cloud.remove_rules_at_once
-        change = cloud.rules.change_shared(group, wanted, at_once)
-        on_failure(cloud.rules.revert, change)
+        cloud.rules.change_shared(group, wanted, at_once, on_failure)
         require_time()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from networker.context import require_time
 from networker.drivers import rules
-from networker.drivers.flow import reverting, task
+from networker.drivers.flow import OnFailure, task
 from networker.drivers.neutron.resources import ownership
 from networker.drivers.neutron.resources.cloud import Cloud
 from networker.drivers.neutron.resources.group_agreement import GroupAgreement
@@ -31,42 +31,34 @@ def run(cloud: Cloud, load_balancer: LoadBalancer, vip: VIP) -> str | None:
 def _run(groups: GroupAgreement, vip: VIP) -> str | None:
     """Bring everything in line, and return the id of the group."""
     cloud, owner = groups.cloud, groups.load_balancer.id or ""
-    get = task(cloud.ports.get, name="port", provides="port", port_id=vip.port_id or "")
-    looks = [get, look_for_groups(cloud, owner)]
-    found = cloud.flows.run("update_vip_sg: look", looks)
-    if found["groups"] is None:
+    get = task(cloud.ports.get, name="port", port_id=vip.port_id or "")
+    look = look_for_groups(cloud, owner)
+    done = cloud.flows.run("update_vip_sg: look", [get, look])
+    port, found = done[get], done[look]
+    if found is None:
         return None
-    prepare = functools.partial(groups.prepare, vip, found["port"], found["groups"])
-    return _change(groups, prepare()) if found["groups"] else _make(groups, prepare)
+    prepare = functools.partial(groups.prepare, vip, port, found)
+    return _change(groups, prepare()) if found else _make(groups, prepare)
 
 
 def _make(groups: GroupAgreement, prepare: Callable[[], VipGroup]) -> str:
     """Make the group, and fill it while the port is put into it."""
-    make = task(
-        prepare, name="security group", provides="vip_group", revert=groups.revert
-    )
-    fill = task(groups.fill, name="rules", revert=groups.cloud.rules.revert)
-    agree = task(
-        groups.reach,
-        name="agree on a group",
-        provides="agreed",
-        revert=groups.take_back,
-    )
-    tidy = task(groups.tidy, name="tidy")
+    vip_group = task(prepare, name="security group", revert=groups.revert)
+    fill, name = groups.filling(vip_group), "agree on a group"
+    agree = task(groups.reach, name=name, reverts_itself=True, vip_group=vip_group)
+    tidy = task(groups.tidy, name="tidy", vip_group=vip_group, agreed=agree)
     run = groups.cloud.flows.run
-    done = run("update_vip_sg", [make], [fill, agree], [tidy], timely=True)
-    return str(done["agreed"].group["id"])
+    done = run("update_vip_sg", [vip_group], [fill, agree], [tidy], timely=True)
+    return done[agree].group["id"]
 
 
 def _change(groups: GroupAgreement, vip_group: VipGroup) -> str:
     """Change what is not as it should be of a group that is there."""
     cloud, wanted = groups.cloud, rules.wanted(groups.load_balancer, vip_group.vip)
-    with reverting("update_vip_sg") as on_failure:
+    with OnFailure("update_vip_sg") as on_failure:
         at_once = cloud.remove_rules_at_once
-        change = cloud.rules.change(vip_group.group, wanted, at_once)
-        on_failure(cloud.rules.revert, change)
-        agreed = groups.reach(vip_group)
-        on_failure(groups.take_back, agreed)
+        cloud.rules.change(vip_group.group, wanted, at_once, on_failure)
+        agreed = groups.reach(vip_group, on_failure=on_failure)
         groups.tidy(vip_group, agreed)
         require_time()
-    return str(agreed.group["id"])
+    return agreed.group["id"]

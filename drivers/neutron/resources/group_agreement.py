@@ -17,7 +17,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 from networker.drivers import naming, rules
-from networker.drivers.flow import revert_one, reverting
+from networker.drivers.flow import OnFailure, revert_one
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import GroupAnswer, Json, PortAnswer
 from networker.drivers.neutron.api.translation import attributes, difference
@@ -74,8 +74,16 @@ class Agreed:
 class GroupAgreement(VipGroups):
     """Puts the ports of a VIP and of its amphorae into one group."""
 
-    def reach(self, vip_group: VipGroup, claims: Sequence[Claimed] = ()) -> Agreed:
-        """Change ports, and return what was changed."""
+    def reach(
+        self,
+        vip_group: VipGroup,
+        claims: Sequence[Claimed] = (),
+        on_failure: OnFailure | None = None,
+    ) -> Agreed:
+        """Change ports, and return what was changed.
+
+        :param on_failure: is told what changes them back
+        """
         ports = [vip_group.port, *(claimed.port for claimed in claims)]
         group = self._winner(vip_group, ports[1]) if claims else vip_group.group
         if vip_group.shared or group is not vip_group.group:
@@ -97,8 +105,8 @@ class GroupAgreement(VipGroups):
             # either done so or sees it.
             return self._fresh(ports)
 
-        with reverting("agree on a group") as on_failure:
-            on_failure(self.take_back, agreed)
+        with OnFailure("agree on a group", on_failure) as on_failure_now:
+            on_failure_now(self._take_back, agreed)
             persist_on(ports, act, look)
         return agreed
 
@@ -239,7 +247,7 @@ class GroupAgreement(VipGroups):
         wanted = rules.wanted(self.load_balancer, vip_group.vip)
         return self.cloud.rules.change(marked, wanted).group
 
-    def take_back(self, agreed: Agreed) -> None:
+    def _take_back(self, agreed: Agreed) -> None:
         """Change ports back unless another call has come to rely on it."""
         changed = {
             f"security groups of port {port_id}": one

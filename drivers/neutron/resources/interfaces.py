@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from networker.drivers import naming
 from networker.drivers.base import NetworkDriver
 from networker.drivers.delta import NewInterface, OldInterface
-from networker.drivers.flow import Done, OnFailure, revertible, task
+from networker.drivers.flow import OnFailure, Task, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import Refused
@@ -25,17 +26,17 @@ from networker.drivers.neutron.resources.ports import require_address
 from networker.drivers.operation import failing_as
 
 
-def plug(cloud: Cloud, new: NewInterface) -> Done[PortAnswer]:
-    """Plug a server into a network; the result is the port.
+def plug(cloud: Cloud, new: NewInterface, on_failure: OnFailure) -> PortAnswer:
+    """Plug a server into a network, and return the port.
 
+    :param on_failure: is told what unplugs it
     :raises PlugNetworkException: the cloud refused
     """
+    name = f"plug {new.compute_id} into {new.network_id}"
 
-    def once(relied: set[str]) -> Done[PortAnswer]:
-        return revertible(
-            f"plug {new.compute_id} into {new.network_id}",
-            lambda on_failure: _plug(cloud, new, relied, on_failure),
-        )
+    def once(relied: set[str]) -> PortAnswer:
+        with OnFailure(name, on_failure) as on_failure_now:
+            return _plug(cloud, new, relied, on_failure_now)
 
     with failing_as(
         NetworkDriver.plug_network,
@@ -143,7 +144,7 @@ def remove(cloud: Cloud, operation: str, found: FoundInterfaces) -> None:
     networks = sorted({f"/networks/{one.network_id}" for one in found.missing})
     servers = sorted({one.compute_id for one in found.missing})
     get, require = cloud.network.get, cloud.servers.require
-    looks = [task(get, name=path, path=path) for path in networks]
+    looks: list[Task[Any]] = [task(get, name=path, path=path) for path in networks]
     looks += [task(require, name=server, compute_id=server) for server in servers]
     if looks:
         cloud.flows.run(f"{operation}: nothing is plugged", looks)

@@ -55,7 +55,7 @@ from oslo_context import context as oslo_context
 from oslo_log import log
 
 from networker.drivers import naming
-from networker.drivers.flow import OnFailure, reverting
+from networker.drivers.flow import OnFailure
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.errors import (
     ADDRESS_IN_USE,
@@ -393,16 +393,25 @@ class SharedPorts:
         words = (refused.orig_msg or "").split()
         return any(one["ip_address"] in words for one in held)
 
-    def change(self, claimed: Claimed, wanted: Callable[[PortAnswer], Json]) -> Changed:
-        """Change a port; taken back by :meth:`revert`.
+    def change(
+        self,
+        claimed: Claimed,
+        wanted: Callable[[PortAnswer], Json],
+        on_failure: OnFailure | None = None,
+    ) -> Changed:
+        """Change a port as it should be.
 
         :param wanted: tells what to change of the port as it is
+        :param on_failure: is told what changes it back
         """
-        give = self._complete if claimed.made else self._change_marked
 
         def act(port: PortAnswer) -> Changed:
             change = wanted(port)
-            return give(port, change) if change else Changed(port, claimed.made, {})
+            if not change:
+                return Changed(port, claimed.made, {})
+            if claimed.made:
+                return self._complete(port, change)
+            return self._change_marked(port, change, on_failure)
 
         def look() -> PortAnswer:
             port = self.get(claimed.port["id"])
@@ -420,18 +429,22 @@ class SharedPorts:
         """
         return Changed(self.write_alone(port, change), True, {})
 
-    def _change_marked(self, port: PortAnswer, change: Json) -> Changed:
+    def _change_marked(
+        self, port: PortAnswer, change: Json, outer: OnFailure | None
+    ) -> Changed:
         """Change a port that was found."""
         marking = {"description": new_mark()} if is_marked(port) else {}
         before = attributes(port, change)
         with (
-            reverting("change") as on_failure,
+            OnFailure(f"change of port {port['id']}", outer) as on_failure,
             self.doubting(port, change | marking, before, on_failure),
         ):
             after = self.write(port, change | marking)
-        # The mark counts as a change of its own.
-        alone = is_alone(port, [*change, "description"], after)
-        return Changed(after, False, before if alone else {})
+            # The mark counts as a change of its own.
+            alone = is_alone(port, [*change, "description"], after)
+            changed = Changed(after, False, before if alone else {})
+            on_failure(self.revert, changed)
+        return changed
 
     @contextlib.contextmanager
     def doubting(

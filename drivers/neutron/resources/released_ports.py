@@ -76,17 +76,9 @@ class ReleasedPorts:
 
     def _release_all(self, ports: Sequence[PortAnswer]) -> bool:
         """Release ports, and tell whether nobody else changed them meanwhile."""
-        tasks = [
-            task(
-                self._release,
-                name=_name(port),
-                provides=port["id"],
-                port=port,
-            )
-            for port in ports
-        ]
+        tasks = [task(self._release, name=_name(port), port=port) for port in ports]
         done = self.cloud.flows.run("failover_preparation", tasks)
-        return all(done[port["id"]] for port in ports)
+        return all(done[one] for one in tasks)
 
     def _release(self, port: PortAnswer) -> bool:
         # Neutron shows a DNS name only where it has the extension for it.

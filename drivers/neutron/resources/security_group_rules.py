@@ -19,7 +19,7 @@ from oslo_log import log
 
 from networker.context import require_time
 from networker.drivers import rules
-from networker.drivers.flow import may_revert, revert_one, reverting, without_deadline
+from networker.drivers.flow import OnFailure, may_revert, revert_one, without_deadline
 from networker.drivers.neutron.api.answers import GroupAnswer, RuleAnswer
 from networker.drivers.neutron.api.errors import Refused, is_in_doubt
 from networker.drivers.neutron.api.requests import time_is_up
@@ -196,6 +196,7 @@ class GroupRules:
         group: GroupAnswer,
         wanted: set[Rule],
         for_each: ForEach | None = None,
+        on_failure: OnFailure | None = None,
         *,
         added: set[Fields] | None = None,
     ) -> RuleChange:
@@ -203,9 +204,10 @@ class GroupRules:
 
         :param group: with its rules
         :param for_each: how to remove rules; one after the other if None
+        :param on_failure: is told what takes the change back
         :param added: of a group that the caller made, and with which its rules go: is given
             those that were added
-        :returns: what was done, for :meth:`revert`
+        :returns: what was done
         """
         made = added is not None
         mark = group["description"] if made else ownership.new_mark()
@@ -224,13 +226,17 @@ class GroupRules:
             change.group = self.groups.rely(change.group)
             return change.group
 
-        with reverting("rules") as on_failure:
-            on_failure(self.revert, change)
+        with OnFailure("rules", on_failure) as on_failure_now:
+            on_failure_now(self.revert, change)
             ownership.persist_on(change.group, act, look)
         return change
 
     def change_shared(
-        self, group: GroupAnswer, wanted: set[Rule], for_each: ForEach | None = None
+        self,
+        group: GroupAnswer,
+        wanted: set[Rule],
+        for_each: ForEach | None = None,
+        on_failure: OnFailure | None = None,
     ) -> RuleChange:
         """Change a group that another call may be changing just now.
 
@@ -242,7 +248,7 @@ class GroupRules:
         seen = todo.surplus and not has_others(group, todo.surplus)
         if ownership.is_recent(group) and not todo.missing and not seen:
             group = self.groups.rely(group)
-        return self.change(group, wanted, for_each)
+        return self.change(group, wanted, for_each, on_failure)
 
     def _apply(self, change: RuleChange, todo: Plan, for_each: ForEach) -> bool:
         """Do what is planned, and tell whether nobody else did any of it.

@@ -17,7 +17,7 @@ from oslo_log import log
 
 from networker import exceptions
 from networker.drivers import naming, rules
-from networker.drivers.flow import Task, task
+from networker.drivers.flow import OnFailure, Task, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import GroupAnswer, PortAnswer
 from networker.drivers.neutron.api.errors import Refused, is_in_doubt, unless_gone
@@ -81,19 +81,15 @@ class VipGroup:
         return [self.port, *self.before][-1]
 
 
-def look_for_groups(cloud: Cloud, owner: str) -> Task:
+def look_for_groups(cloud: Cloud, owner: str) -> Task[list[GroupAnswer] | None]:
     """Return the task that looks for a load balancer's groups.
 
-    It provides None if the cloud has no security groups.
+    Its result is None if the cloud has no security groups.
 
     :param owner: the load balancer's id
     """
-    return task(
-        cloud.groups.look,
-        name="groups",
-        provides="groups",
-        group_name=naming.vip_device(owner),
-    )
+    name = naming.vip_device(owner)
+    return task(cloud.groups.look, name="groups", group_name=name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,14 +132,15 @@ class VipGroups:
             group, shared = self.cloud.groups.rely(group), True
         return VipGroup(vip, port, group, made=made, shared=shared, plugged=plugged)
 
-    def fill(self, vip_group: VipGroup) -> RuleChange:
-        """Give the group the rules that the load balancer needs.
+    def filling(self, vip_group: Task[VipGroup]) -> Task[RuleChange]:
+        """Return the task that gives the group the rules that the load balancer needs."""
+        return task(self._fill, name="rules", reverts_itself=True, vip_group=vip_group)
 
-        :returns: what was done, for :meth:`GroupRules.revert`
-        """
+    def _fill(self, vip_group: VipGroup, on_failure: OnFailure) -> RuleChange:
         wanted = rules.wanted(self.load_balancer, vip_group.vip)
-        filled = vip_group.filled if vip_group.made else None
-        return self.cloud.rules.change(vip_group.group, wanted, added=filled)
+        filled, change = vip_group.filled, self.cloud.rules.change
+        added = filled if vip_group.made else None
+        return change(vip_group.group, wanted, on_failure=on_failure, added=added)
 
     def revert(self, vip_group: VipGroup) -> None:
         """Free the VIP's port of the group that was made, and delete the group.

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from networker.drivers import naming, rules
-from networker.drivers.flow import Errors, Task, attempt, raise_all, task
+from networker.drivers.flow import Errors, OnFailure, Task, attempt, raise_all, task
 from networker.drivers.neutron.api import translation
 from networker.drivers.neutron.api.answers import Json, PortAnswer
 from networker.drivers.neutron.api.translation import difference
@@ -69,8 +69,13 @@ class VrrpPorts:
         place = amphora.id or "", str(vip.network_id)
         return self.cloud.ports.claim(body, "vrrp", self.owner, *place)
 
-    def change(self, claimed: Claimed, vip: VIP, group_id: str | None) -> Changed:
-        """Give a port what the VIP needs."""
+    def change(
+        self, claimed: Claimed, vip: VIP, group_id: str | None, on_failure: OnFailure
+    ) -> Changed:
+        """Give a port what the VIP needs.
+
+        :param on_failure: is told what takes that from it
+        """
 
         def wanted(port: PortAnswer) -> Json:
             needed = missing(port, vip, group_id)
@@ -79,20 +84,19 @@ class VrrpPorts:
                 port_backup.save(self.cloud, self.owner, group, port, needed)
             return needed
 
-        return self.cloud.ports.change(claimed, wanted)
+        return self.cloud.ports.change(claimed, wanted, on_failure)
 
-    def attaching(self, amphora: Amphora, claimed: str) -> Task:
-        """Return the task that attaches an amphora's port to its server.
-
-        :param claimed: the name of the result that has the port
-        """
+    def attaching(
+        self, amphora: Amphora, claimed: Task[Claimed] | Task[Changed]
+    ) -> Task[PortAnswer | None]:
+        """Return the task that attaches an amphora's port to its server."""
         servers, compute_id = self.cloud.servers, amphora.compute_id or ""
         return task(
             servers.attach,
             name=f"attach {amphora.id}",
             revert=functools.partial(servers.unattach, compute_id),
-            rebind={"claimed": claimed},
             compute_id=compute_id,
+            claimed=claimed,
         )
 
     def plugging(
@@ -101,33 +105,25 @@ class VrrpPorts:
         group_id: str | None,
         amphora: Amphora,
         plugged: Sequence[PortAnswer],
-    ) -> list[Task]:
+    ) -> tuple[Task[Claimed], Task[Changed], Task[PortAnswer | None]]:
         """Return the tasks that plug an amphora into a VIP whose group is known.
 
-        They provide the port, as :class:`Changed`, under the id of the amphora.
+        They claim its port, change the port, and attach it.
 
         :param plugged: ports on the VIP's network that may be the amphora's
         """
         about: dict[str, Any] = {"vip": vip, "group_id": group_id}
-        ports, now, claimed = self.cloud.ports, str(amphora.id), f"port of {amphora.id}"
         claim = task(
             self.claim,
-            name=claimed,
-            provides=claimed,
-            revert=ports.disclaim,
+            name=f"port of {amphora.id}",
+            revert=self.cloud.ports.disclaim,
             amphora=amphora,
             plugged=plugged,
             **about,
         )
-        change = task(
-            self.change,
-            name=f"change port of {amphora.id}",
-            provides=now,
-            revert=ports.revert,
-            rebind={"claimed": claimed},
-            **about,
-        )
-        return [claim, change, self.attaching(amphora, now)]
+        name, about["claimed"] = f"change port of {amphora.id}", claim
+        change = task(self.change, name=name, reverts_itself=True, **about)
+        return claim, change, self.attaching(amphora, change)
 
 
 def devices(amphorae: Iterable[Amphora]) -> list[str]:
@@ -243,15 +239,14 @@ def _others(
     known = sorted({one.vrrp_port_id for one in amphorae if one.vrrp_port_id})
     servers = sorted({one.compute_id for one in amphorae if one.compute_id})
     find = cloud.ports.list
-    looks = []
-    if known:
-        looks.append(task(find, name="known", provides="known", id=known))
+    looks = [task(find, name="known", id=known)] if known else []
     if servers and place:
         filters: dict[str, Any] = {"device_id": servers, **place}
-        looks.append(task(find, name="servers'", provides="servers'", **filters))
-    done = cloud.flows.run("unplug_vip: look", looks) if looks else {}
-    ports = [*done.get("known", ()), *done.get("servers'", ())]
-    return list({port["id"]: port for port in ports}.values())
+        looks.append(task(find, name="servers'", **filters))
+    if not looks:
+        return []
+    done = cloud.flows.run("unplug_vip: look", looks)
+    return list({port["id"]: port for one in looks for port in done[one]}.values())
 
 
 def _freed(
