@@ -76,7 +76,7 @@ class NeutronDriver(NetworkDriver):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options.register(conf)
-        self._cloud = Cloud.configured(conf)
+        self.cloud = Cloud.configured(conf)
 
     def check(self) -> Sequence[str]:
         """Make sure that the cloud lets the driver in and that both services answer.
@@ -86,84 +86,84 @@ class NeutronDriver(NetworkDriver):
             is one line and says why
         :raises CloudUnavailable: it did not answer within the time that a request has
         """
-        self._cloud.session.check()
+        self.cloud.session.check()
         try:
-            self._cloud.network.get("/networks", limit=1, fields="id")
-            self._cloud.servers.api.get("/servers", limit=1)
+            self.cloud.network.get("/networks", limit=1, fields="id")
+            self.cloud.servers.api.get("/servers", limit=1)
         except Refused as error:
-            why = self._cloud.session.explain(error) or error.orig_msg
-            raise CloudRefused(f"{self._cloud.session}: {why}") from error
+            why = self.cloud.session.explain(error) or error.orig_msg
+            raise CloudRefused(f"{self.cloud.session}: {why}") from error
         except CloudUnavailable as error:
-            why = self._cloud.session.explain(error)
+            why = self.cloud.session.explain(error)
             if why is None:
                 raise
-            raise CloudRefused(f"{self._cloud.session}: {why}") from error
-        return session.lacking_roles(self._cloud.network.roles())
+            raise CloudRefused(f"{self.cloud.session}: {why}") from error
+        return session.lacking_roles(self.cloud.network.roles())
 
     def describe(self) -> dict[str, str]:
         """Return the cloud, and the roles that the user has in it."""
         return {
-            "cloud": self._cloud.session.place(),
-            "roles": session.describe_roles(self._cloud.network.roles()),
+            "cloud": self.cloud.session.place(),
+            "roles": session.describe_roles(self.cloud.network.roles()),
         }
 
     def close(self) -> None:
         """Close connections and threads."""
-        self._cloud.close()
+        self.cloud.close()
 
     # A virtual IP, from its allocation to its end.
 
     @override
     def allocate_vip(self, load_balancer: LoadBalancer) -> VIP:
-        return allocate_vip.run(self._cloud, load_balancer)
+        return allocate_vip.run(self.cloud, load_balancer)
 
     @override
     def deallocate_vip(self, vip: VIP) -> None:
-        deallocate_vip.run(self._cloud, vip)
+        deallocate_vip.run(self.cloud, vip)
 
     @override
     def plug_vip(self, load_balancer: LoadBalancer, vip: VIP) -> list[Amphora]:
-        return plug_vip.run(self._cloud, load_balancer, vip)
+        return plug_vip.run(self.cloud, load_balancer, vip)
 
     @override
     def unplug_vip(self, load_balancer: LoadBalancer, vip: VIP) -> None:
-        unplug_vip.run(self._cloud, load_balancer, vip)
+        unplug_vip.run(self.cloud, load_balancer, vip)
 
     @override
     def update_vip(self, load_balancer: LoadBalancer, for_delete: bool = False) -> None:
-        update_vip.run(self._cloud, load_balancer, for_delete=for_delete)
+        update_vip.run(self.cloud, load_balancer, for_delete=for_delete)
 
     # The VIP on one amphora, and what the amphora has to know.
 
     @override
     def update_vip_sg(self, load_balancer: LoadBalancer, vip: VIP) -> str | None:
-        return update_vip_sg.run(self._cloud, load_balancer, vip)
+        return update_vip_sg.run(self.cloud, load_balancer, vip)
 
     @override
     def update_aap_port_sg(
         self, load_balancer: LoadBalancer, amphora: Amphora, vip: VIP
     ) -> None:
-        update_aap_port_sg.run(self._cloud, load_balancer, amphora, vip)
+        update_aap_port_sg.run(self.cloud, load_balancer, amphora, vip)
 
     @override
     def plug_aap_port(
         self, load_balancer: LoadBalancer, vip: VIP, amphora: Amphora, subnet: Subnet
     ) -> Amphora:
-        return plug_aap_port.run(self._cloud, load_balancer, vip, amphora, subnet)
+        return plug_aap_port.run(self.cloud, load_balancer, vip, amphora, subnet)
 
     @override
     def unplug_aap_port(self, vip: VIP, amphora: Amphora, subnet: Subnet) -> None:
-        unplug_aap_port.run(self._cloud, vip, amphora, subnet)
+        unplug_aap_port.run(self.cloud, vip, amphora, subnet)
 
     @override
     def get_network_configs(
         self, load_balancer: LoadBalancer, amphora: Amphora | None = None
     ) -> dict[str, AmphoraNetworkConfig]:
-        return get_network_configs.run(self._cloud, load_balancer, amphora)
+        return get_network_configs.run(self.cloud, load_balancer, amphora)
 
     @override
     def failover_preparation(self, amphora: Amphora) -> None:
-        failover_preparation.run(self._cloud, amphora)
+        failover_preparation.run(self.cloud, amphora)
 
     # Servers plugged into networks.
 
@@ -171,25 +171,25 @@ class NeutronDriver(NetworkDriver):
     def plug_network(
         self, compute_id: str, network_id: str, ip_address: str | None = None
     ) -> Interface:
-        return plug_network.run(self._cloud, compute_id, network_id, ip_address)
+        return plug_network.run(self.cloud, compute_id, network_id, ip_address)
 
     @override
     def unplug_network(
         self, compute_id: str, network_id: str, ip_address: str | None = None
     ) -> None:
-        unplug_network.run(self._cloud, compute_id, network_id, ip_address)
+        unplug_network.run(self.cloud, compute_id, network_id, ip_address)
 
     @override
     def get_plugged_networks(self, compute_id: str) -> list[Interface]:
-        return get_plugged_networks.run(self._cloud, compute_id)
+        return get_plugged_networks.run(self.cloud, compute_id)
 
     @override
     def plug_port(self, amphora: Amphora, port: Port) -> Interface:
-        return plug_port.run(self._cloud, amphora, port.id or "")
+        return plug_port.run(self.cloud, amphora, port.id or "")
 
     @override
     def apply_delta(self, deltas: list[Delta]) -> list[Interface]:
-        return apply_delta.run(self._cloud, deltas)
+        return apply_delta.run(self.cloud, deltas)
 
     # Ports made, changed and deleted one by one. Those that are one request take nothing
     # back: what the port was before is the caller's to know.
@@ -216,30 +216,30 @@ class NeutronDriver(NetworkDriver):
             qos_policy_id=qos_policy_id,
             vnic_type=vnic_type,
         )
-        return translation.port(create_port.run(self._cloud, wanted))
+        return translation.port(create_port.run(self.cloud, wanted))
 
     @override
     def delete_port(self, port_id: str) -> None:
-        self._cloud.ports.delete(port_id)
+        self.cloud.ports.delete(port_id)
 
     @override
     def plug_fixed_ip(
         self, port_id: str, subnet_id: str, ip_address: str | None = None
     ) -> Port:
-        port = plug_fixed_ip.run(self._cloud, port_id, subnet_id, ip_address)
+        port = plug_fixed_ip.run(self.cloud, port_id, subnet_id, ip_address)
         return translation.port(port)
 
     @override
     def unplug_fixed_ip(self, port_id: str, subnet_id: str) -> Port:
-        return translation.port(unplug_fixed_ip.run(self._cloud, port_id, subnet_id))
+        return translation.port(unplug_fixed_ip.run(self.cloud, port_id, subnet_id))
 
     @override
     def set_port_admin_state_up(self, port_id: str, state: bool) -> None:
-        self._cloud.ports.update(port_id, {"admin_state_up": state})
+        self.cloud.ports.update(port_id, {"admin_state_up": state})
 
     @override
     def apply_qos_on_port(self, qos_id: str | None, port_id: str) -> None:
-        self._cloud.ports.update(port_id, {"qos_policy_id": qos_id or None})
+        self.cloud.ports.update(port_id, {"qos_policy_id": qos_id or None})
 
     # Questions that change nothing.
 
@@ -247,50 +247,50 @@ class NeutronDriver(NetworkDriver):
     def get_network(
         self, network_id: str, context: UserContext | None = None
     ) -> Network:
-        found = lookups.show(self._cloud, f"/networks/{network_id}", context)
+        found = lookups.show(self.cloud, f"/networks/{network_id}", context)
         return translation.network(found["network"])
 
     @override
     def get_subnet(self, subnet_id: str, context: UserContext | None = None) -> Subnet:
-        found = lookups.show(self._cloud, f"/subnets/{subnet_id}", context)
+        found = lookups.show(self.cloud, f"/subnets/{subnet_id}", context)
         return translation.subnet(found["subnet"])
 
     @override
     def get_port(self, port_id: str, context: UserContext | None = None) -> Port:
-        found = lookups.show(self._cloud, f"/ports/{port_id}", context)
+        found = lookups.show(self.cloud, f"/ports/{port_id}", context)
         return translation.port(found["port"])
 
     @override
     def get_networks(self, network_ids: list[str]) -> list[Network]:
-        found = lookups.several(self._cloud, "networks", network_ids)
+        found = lookups.several(self.cloud, "networks", network_ids)
         return [translation.network(one) for one in found]
 
     @override
     def get_subnets(self, subnet_ids: list[str]) -> list[Subnet]:
-        found = lookups.several(self._cloud, "subnets", subnet_ids)
+        found = lookups.several(self.cloud, "subnets", subnet_ids)
         return [translation.subnet(one) for one in found]
 
     @override
     def get_ports(self, port_ids: list[str]) -> list[Port]:
-        found = lookups.several(self._cloud, "ports", port_ids)
+        found = lookups.several(self.cloud, "ports", port_ids)
         return [translation.port(one) for one in found]
 
     @override
     def get_network_by_name(self, network_name: str) -> Network:
         missing = exceptions.NetworkNotFound(f"there is no network {network_name!r}")
-        found = lookups.first(self._cloud, "networks", missing, name=network_name)
+        found = lookups.first(self.cloud, "networks", missing, name=network_name)
         return translation.network(found)
 
     @override
     def get_subnet_by_name(self, subnet_name: str) -> Subnet:
         missing = exceptions.SubnetNotFound(f"there is no subnet {subnet_name!r}")
-        found = lookups.first(self._cloud, "subnets", missing, name=subnet_name)
+        found = lookups.first(self.cloud, "subnets", missing, name=subnet_name)
         return translation.subnet(found)
 
     @override
     def get_port_by_name(self, port_name: str) -> Port:
         missing = exceptions.PortNotFound(f"there is no port {port_name!r}")
-        found = lookups.first(self._cloud, "ports", missing, name=port_name)
+        found = lookups.first(self.cloud, "ports", missing, name=port_name)
         return translation.port(found)
 
     @override
@@ -298,12 +298,12 @@ class NeutronDriver(NetworkDriver):
         text = f"device {device_id} has no port on network {network_id}"
         place = {"network_id": network_id, "device_id": device_id}
         missing = exceptions.PortNotFound(text)
-        found = lookups.first(self._cloud, "ports", missing, **place)
+        found = lookups.first(self.cloud, "ports", missing, **place)
         return translation.port(found)
 
     @override
     def get_security_group(self, sg_name: str) -> SecurityGroup | None:
-        found = self._cloud.groups.look(sg_name)
+        found = self.cloud.groups.look(sg_name)
         if found is None:
             return None
         if not found:
@@ -314,24 +314,24 @@ class NeutronDriver(NetworkDriver):
     def get_security_group_by_id(
         self, sg_id: str, context: UserContext | None = None
     ) -> SecurityGroup:
-        found = lookups.show(self._cloud, f"/security-groups/{sg_id}", context)
+        found = lookups.show(self.cloud, f"/security-groups/{sg_id}", context)
         return translation.security_group(found["security_group"])
 
     @override
     def get_qos_policy(
         self, qos_policy_id: str, context: UserContext | None = None
     ) -> QosPolicy:
-        found = lookups.show(self._cloud, f"/qos/policies/{qos_policy_id}", context)
+        found = lookups.show(self.cloud, f"/qos/policies/{qos_policy_id}", context)
         return translation.qos_policy(found["policy"])
 
     @override
     def get_network_ip_availability(self, network: Network) -> NetworkIPAvailability:
-        return lookups.ip_availability(self._cloud.network, network.id or "")
+        return lookups.ip_availability(self.cloud.network, network.id or "")
 
     @override
     def qos_enabled(self) -> bool:
-        return self._cloud.extensions.has(extensions.QOS)
+        return self.cloud.extensions.has(extensions.QOS)
 
     @override
     def sec_grp_enabled(self) -> bool:
-        return self._cloud.extensions.has(extensions.SECURITY_GROUPS)
+        return self.cloud.extensions.has(extensions.SECURITY_GROUPS)

@@ -20,11 +20,11 @@ class Count:
 
     def __init__(self, network: Any, world: World, other: Count | None = None) -> None:
         self.network: NetworkDriver = network
-        self.forget = network._cloud.extensions._answers.clear
+        self.forget = network.cloud.extensions.answers.clear
         self.world = world
         self.costs: dict[str, dict[str, str]] = other.costs if other else {}
         self.asked: dict[str, list[str]] = other.asked if other else {}
-        session = network._cloud.session.connection().session.session
+        session = network.cloud.session.connection().session.session
         self.meter = Meter(session)
         if other:
             self.meter.held = other.meter.held

@@ -20,7 +20,7 @@ def setting(refusing):
 @pytest.fixture
 def meter(network):
     """Count what the driver asks, also while the machine is busy."""
-    return Meter(network._cloud.session.connection().session.session, held=0.2)
+    return Meter(network.cloud.session.connection().session.session, held=0.2)
 
 
 def moves(world):

@@ -26,10 +26,10 @@ def change(network, world, clean):
 
     def change(**changes):
         path = f"/ports/{port_id}"
-        before = world._neutron.get(path).json()["port"]
+        before = world.neutron.get(path).json()["port"]
         if "fixed_ips" in changes:
             changes["fixed_ips"] = [*before["fixed_ips"], *changes["fixed_ips"]]
-        answer = world._neutron.put(path, json={"port": changes})
+        answer = world.neutron.put(path, json={"port": changes})
         assert answer.status_code == 200, answer.text
         return answer.json()["port"]["revision_number"] - before["revision_number"]
 

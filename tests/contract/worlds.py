@@ -147,9 +147,9 @@ class CloudWorld(World):
         super().__init__()
         connection = openstack.connect(cloud=cloud)
         self._user_name = user or f"{cloud}-demo"
-        self._neutron, self._nova = connection.network, connection.compute
-        networks = {n.name: n for n in self._neutron.networks()}
-        subnets = {s.name: s.id for s in self._neutron.subnets()}
+        self.neutron, self._nova = connection.network, connection.compute
+        networks = {n.name: n for n in self.neutron.networks()}
+        subnets = {s.name: s.id for s in self.neutron.subnets()}
         self.vip_network_id = networks["vip-net"].id
         self.project_id = networks["vip-net"].project_id
         self.mgmt_network_id = networks["lb-mgmt-net"].id
@@ -159,7 +159,7 @@ class CloudWorld(World):
         self.member_network_ids = [networks[f"member-net-{i}"].id for i in (1, 2)]
         self.member_subnet_ids = [subnets[f"member-subnet-{i}"] for i in ("1", "1b")]
         (self.qos_policy_id,) = [
-            policy.id for policy in self._neutron.qos_policies(name="vip-qos")
+            policy.id for policy in self.neutron.qos_policies(name="vip-qos")
         ]
         servers = sorted(self._nova.servers(name="^amphora-[0-9]+$"), key=_name)
         self.servers = [
@@ -178,10 +178,10 @@ class CloudWorld(World):
         )
 
     def ports(self, **filters: str) -> list[Port]:
-        return [_port(port) for port in self._neutron.ports(**filters)]
+        return [_port(port) for port in self.neutron.ports(**filters)]
 
     def _group(self, name: str) -> Any:
-        return next(self._neutron.security_groups(name=name), None)
+        return next(self.neutron.security_groups(name=name), None)
 
     def rules(self, group_name: str) -> set[Rule] | None:
         group = self._group(group_name)
@@ -194,18 +194,18 @@ class CloudWorld(World):
 
     def add_rule(self, group_name: str, **rule: Any) -> None:
         group_id = self._group(group_name).id
-        self._neutron.create_security_group_rule(security_group_id=group_id, **rule)
+        self.neutron.create_security_group_rule(security_group_id=group_id, **rule)
 
     def remove_rule(self, group_name: str, rule: Rule) -> None:
         for held in self._group(group_name).security_group_rules:
             if rules.read(held) == rule:
-                self._neutron.delete_security_group_rule(held["id"])
+                self.neutron.delete_security_group_rule(held["id"])
 
     def group_ids(self, group_name: str) -> list[str]:
-        return [g.id for g in self._neutron.security_groups(name=group_name)]
+        return [g.id for g in self.neutron.security_groups(name=group_name)]
 
     def groups_left(self) -> list[str]:
-        names = [group.name for group in self._neutron.security_groups()]
+        names = [group.name for group in self.neutron.security_groups()]
         return [name for name in names if name.startswith(_GROUPS)]
 
     def _make_port(self, network_id: str, name: str, places: list[FixedIP]) -> Port:
@@ -219,22 +219,22 @@ class CloudWorld(World):
         )
 
     def _make_group(self, name: str, project: str) -> str:
-        neutron = self._neutron if project == "service" else self.user.network
+        neutron = self.neutron if project == "service" else self.user.network
         return str(neutron.create_security_group(name=name).id)
 
     def delete_group(self, group_id: str) -> None:
-        self._neutron.delete_security_group(group_id)
+        self.neutron.delete_security_group(group_id)
         if "user" in vars(self):
             self.user.network.delete_security_group(group_id)
 
     def delete_port(self, port_id: str) -> None:
-        self._neutron.delete_port(port_id)
+        self.neutron.delete_port(port_id)
 
     def set_groups(self, port_id: str, group_ids: list[str]) -> None:
         self.user.network.update_port(port_id, security_groups=group_ids)
 
     def occupy(self, port_id: str, compute_id: str) -> None:
-        self._neutron.update_port(
+        self.neutron.update_port(
             port_id, device_id=compute_id, device_owner="compute:nova"
         )
 
@@ -265,10 +265,10 @@ class CloudWorld(World):
         return neutron.create_subnet(name="small", gateway_ip=None, **place)
 
     def sweep(self) -> None:
-        for port in list(self._neutron.ports()):
+        for port in list(self.neutron.ports()):
             if self.is_marked(port.name):
-                self._neutron.delete_port(port)
-        for neutron in (self._neutron, self.user.network):
+                self.neutron.delete_port(port)
+        for neutron in (self.neutron, self.user.network):
             for group in list(neutron.security_groups()):
                 if group.name.startswith(_GROUPS):
                     neutron.delete_security_group(group)

@@ -36,15 +36,15 @@ class FakeCloud:
 
     def __init__(self, detach_delay: float = 0.05) -> None:
         self.detach_delay = detach_delay
-        self._state = State()
-        populate(self._state)
-        self._nova = Nova(self._state, lambda: self.detach_delay)
+        self.state = State()
+        populate(self.state)
+        self._nova = Nova(self.state, lambda: self.detach_delay)
         services: dict[str, Service] = {
-            "identity": Keystone(self._state),
-            "network": Neutron(self._state),
+            "identity": Keystone(self.state),
+            "network": Neutron(self.state),
             "compute": self._nova,
         }
-        self._front = Front(services, self._state.lock)
+        self._front = Front(services, self.state.lock)
         self._server = HttpServer(self._front)
 
     def __enter__(self) -> Self:
@@ -67,27 +67,27 @@ class FakeCloud:
     @property
     def quotas(self) -> dict[str, int]:
         """How many of a resource, such as ``port``, each project may have."""
-        return self._state.quotas
+        return self.state.quotas
 
     @property
     def missing(self) -> set[str]:
         """Extensions, such as ``qos``, that Neutron does not have."""
-        return self._state.missing
+        return self.state.missing
 
     def limit_lists(self, most: int | None) -> None:
         """Let Neutron list so many resources in one answer, and link the others."""
-        with self._state.lock:
-            self._state.most = most
+        with self.state.lock:
+            self.state.most = most
 
     @property
     def default_rules(self) -> list[Json]:
         """Rules that every new security group begins with, besides the usual ones."""
-        return self._state.default_rules
+        return self.state.default_rules
 
     @property
     def requests(self) -> list[Recorded]:
         """Everything that was asked, in order."""
-        with self._state.lock:
+        with self.state.lock:
             return list(self._front.requests)
 
     @contextlib.contextmanager
@@ -131,37 +131,37 @@ class FakeCloud:
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         answer = None if status is None else Answer(status, body, headers)
         path = re.compile(path_regex)
-        with self._state.lock:
+        with self.state.lock:
             self._front.troubles.append(
                 Trouble(service, method, path, answer, drop, times)
             )
 
     def forgive(self) -> None:
         """Let no more requests fail on purpose."""
-        with self._state.lock:
+        with self.state.lock:
             self._front.troubles.clear()
 
     def save(self) -> State:
         """Return a copy of everything that exists."""
-        with self._state.lock:
-            return self._state.copy()
+        with self.state.lock:
+            return self.state.copy()
 
     def restore(self, saved: State) -> None:
         """Let exactly that exist which was saved."""
         self._nova.close()
-        with self._state.lock:
-            self._state.become(saved.copy())
+        with self.state.lock:
+            self.state.become(saved.copy())
 
     def make_group(self, name: str, project_id: str) -> str:
         """Make a security group as somebody of a project would, and return its id."""
-        with self._state.lock:
-            group = Groups(self._state).make(name, project_id)
+        with self.state.lock:
+            group = Groups(self.state).make(name, project_id)
         return str(group["id"])
 
     def expire_tokens(self) -> None:
         """Make all tokens invalid."""
-        with self._state.lock:
-            self._state.tokens.clear()
+        with self.state.lock:
+            self.state.tokens.clear()
 
     def clouds(self, **auth: str) -> dict[str, Any]:
         """Return the contents of a clouds.yaml in which this cloud is called ``fake``.

@@ -71,7 +71,7 @@ class Bench:
     def make_network(self, name: str) -> str:
         """Make a user's network without a subnet, which stays; return its id."""
         made = networks.network(name, DEMO)
-        self.cloud._state.networks[made["id"]] = made
+        self.cloud.state.networks[made["id"]] = made
         return str(made["id"])
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ def plug_vip_again(bench: Bench) -> Scene:
 def _users_port(bench: Bench, groups: list[str]) -> Port:
     port = bench.world.stranger(bench.world.vip_network_id)
     changes = {"security_groups": groups, "description": "the user's own words"}
-    bench.driver._cloud.ports.update(port.id or "", changes)
+    bench.driver.cloud.ports.update(port.id or "", changes)
     bench.empty = bench.cloud.save()
     return port
 

@@ -73,7 +73,7 @@ class Wire(requests.adapters.BaseAdapter):
 
     def __init__(self, cloud: FakeCloud) -> None:
         super().__init__()
-        self._cloud = cloud
+        self.cloud = cloud
         self._lock = threading.Lock()
         self.sent: list[tuple[str, str]] = []
         self.fault: Fault | None = None
@@ -85,7 +85,7 @@ class Wire(requests.adapters.BaseAdapter):
     def of(cls, driver: NeutronDriver, cloud: FakeCloud) -> Self:
         """Put a wire between a driver and a cloud, and let the driver log in."""
         wire = cls(cloud)
-        connection = driver._cloud.session.connection()
+        connection = driver.cloud.session.connection()
         connection.session.session.mount("http://", wire)
         driver.check()
         wire.begin()
@@ -154,7 +154,7 @@ class Wire(requests.adapters.BaseAdapter):
         target = urllib.parse.urlsplit(str(request.url))
         service, _, rest = target.path.removeprefix("/").partition("/")
         body = request.body or b""
-        answer = self._cloud.answer(
+        answer = self.cloud.answer(
             Request(
                 service=service,
                 method=str(request.method),
@@ -162,7 +162,7 @@ class Wire(requests.adapters.BaseAdapter):
                 query=urllib.parse.parse_qs(target.query, keep_blank_values=True),
                 headers={k.title(): str(v) for k, v in request.headers.items()},
                 body=decoded(body if isinstance(body, bytes) else body.encode()),
-                root=f"{self._cloud.url}/{service}",
+                root=f"{self.cloud.url}/{service}",
             )
         )
         return response(request, answer)

@@ -189,7 +189,7 @@ class Caller:
         menu: Mapping[str, Sequence[str]],
         context: Context,
     ) -> None:
-        self._cloud = cloud
+        self.cloud = cloud
         self._run = run
         self._actor = actor
         self._menu = menu
@@ -203,7 +203,7 @@ class Caller:
 
     def send(self, request: Request, patience: float) -> Response:
         """Wait for the turn, and carry a request out."""
-        rules = self._cloud.state.rules
+        rules = self.cloud.state.rules
         group_of = {key: rule["security_group_id"] for key, rule in rules.items()}
         footprint = footprints.of_request(request, group_of)
         looks = _looks_first(request)
@@ -226,7 +226,7 @@ class Caller:
 
     def _gate(self, request: Request, step: Step) -> str:
         event = self._run.gate(self._actor, step)
-        self._cloud.nova.detaching = self.detach
+        self.cloud.nova.detaching = self.detach
         if event.endswith(LASTING):
             self._refused[request.method, request.path] = event
             self._actor.refused = request.method
@@ -244,22 +244,22 @@ class Caller:
             # Neutron answers what makes the same once more when it is done with the first.
             if unique and errand.same == unique and not errand.over:
                 self._run.end(errand)
-        before, held = self._cloud.use_of(request), self._cloud.groups_of(request)
+        before, held = self.cloud.use_of(request), self.cloud.groups_of(request)
         if looks:
-            refusal = self._cloud.look(request)
+            refusal = self.cloud.look(request)
             if refusal:
                 return refusal
             self._wait(request, footprint, "looked, and goes on")
-        inserted = self._cloud.begin(request)
+        inserted = self.cloud.begin(request)
         if inserted:
             self._wait(request, footprint, "began, and goes on")
-        if before != self._cloud.use_of(request):
+        if before != self.cloud.use_of(request):
             self._run.gaps.append(f"{request.path} was taken into use")
-        if self._cloud.groups_of(request) not in (held, _wanted_groups(request)):
+        if self.cloud.groups_of(request) not in (held, _wanted_groups(request)):
             self._run.overtaken.append(request.path)
         if not (looks or inserted):
-            return self._cloud.answer(request)
-        return self._cloud.act(request, inserted)
+            return self.cloud.answer(request)
+        return self.cloud.act(request, inserted)
 
     def _wait(self, request: Request, footprint: Footprint, told: str) -> None:
         """Let others come before the rest of a request."""
@@ -293,7 +293,7 @@ class Caller:
         clock.now += patience
 
         def do() -> None:
-            self._tell(request, self._cloud.answer(request), "late", who=name)
+            self._tell(request, self.cloud.answer(request), "late", who=name)
 
         errand = self._errand(clock.now + LATE, Step(footprint), do, free=True)
         name, errand.same = errand.name, _unique(request)
@@ -303,7 +303,7 @@ class Caller:
         """Let Nova detach a port later."""
 
         def do() -> None:
-            self._cloud.nova.end_detaching(server, port_id)
+            self.cloud.nova.end_detaching(server, port_id)
             self._note(f"Nova has detached {port_id}", name)
 
         step = Step(footprints.of_detaching(server.id, port_id))
@@ -320,7 +320,7 @@ class Caller:
     def _tell(
         self, request: Request, answer: Answer | str, after: str = "", who: str = ""
     ) -> None:
-        if not self._cloud.telling:
+        if not self.cloud.telling:
             return
         query = " ".join(f"{k}={','.join(v)}" for k, v in request.query.items())
         body = encoding.dumps(request.body) if request.body else ""
@@ -329,15 +329,15 @@ class Caller:
         what = " ".join(part for part in parts if part)
         known = answer if isinstance(answer, str) else _short(answer)
         told = f"{known}, {after}" if after else known
-        self._cloud.story.append(Line(who or self._who(), what, told))
+        self.cloud.story.append(Line(who or self._who(), what, told))
 
     def _who(self) -> str:
         """Return what a schedule calls the step."""
         return f"{self._actor.name}{self._actor.steps}"
 
     def _note(self, what: str, who: str = "") -> None:
-        if self._cloud.telling:
-            self._cloud.story.append(Line(who or self._who(), what, ""))
+        if self.cloud.telling:
+            self.cloud.story.append(Line(who or self._who(), what, ""))
 
 
 class Service:

@@ -70,7 +70,7 @@ class _Neutron(NeutronDriver):
     """A driver of a configuration in which its options are registered already."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._cloud = driver_cloud.Cloud.configured(conf)
+        self.cloud = driver_cloud.Cloud.configured(conf)
 
 
 class CloudGround:
@@ -80,45 +80,45 @@ class CloudGround:
     """
 
     def __init__(self, bench: Bench, conf: cfg.ConfigOpts) -> None:
-        everything = bench.cloud._state
-        self._state = State(
+        everything = bench.cloud.state
+        self.state = State(
             networks=dict(everything.networks),
             subnets=dict(everything.subnets),
             policies=dict(everything.policies),
             missing=set(everything.missing),
         )
-        self._state.become(everything.copy())
-        self._cloud = Cloud(self._state)
+        self.state.become(everything.copy())
+        self.cloud = Cloud(self.state)
         self._conf = conf
 
     @property
     def telling(self) -> bool:
-        return self._cloud.telling
+        return self.cloud.telling
 
     @telling.setter
     def telling(self, value: bool) -> None:
-        self._cloud.telling = value
+        self.cloud.telling = value
 
     @property
     def story(self) -> list[Line]:
-        return self._cloud.story
+        return self.cloud.story
 
     @story.setter
     def story(self, value: list[Line]) -> None:
-        self._cloud.story = value
+        self.cloud.story = value
 
     def save(self) -> State:
-        return self._state.copy()
+        return self.state.copy()
 
     def restore(self, saved: State) -> None:
-        self._state.become(saved.copy())
+        self.state.become(saved.copy())
 
     def picture(self) -> str:
-        return picture(self._state)
+        return picture(self.state)
 
     def contents(self) -> Contents:
         held: dict[str, list[str]] = {}
-        for rule in self._state.rules.values():
+        for rule in self.state.rules.values():
             held.setdefault(rule["security_group_id"], []).append(rule["id"])
         groups = [
             {
@@ -127,16 +127,16 @@ class CloudGround:
                 "ours": group["project_id"] == SERVICE,
                 "rules": sorted(held.get(group["id"], [])),
             }
-            for group in self._state.groups.values()
+            for group in self.state.groups.values()
         ]
-        return Contents(list(self._state.ports.values()), groups)
+        return Contents(list(self.state.ports.values()), groups)
 
     def driver(
         self, run: Run, actor: Actor, menu: Menu, context: Context
     ) -> NetworkDriver:
         driver = _Neutron(self._conf)
-        session: Any = driver._cloud.session
-        session.caller = Caller(self._cloud, run, actor, menu, context)
+        session: Any = driver.cloud.session
+        session.caller = Caller(self.cloud, run, actor, menu, context)
         return driver
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -162,13 +163,14 @@ def test_text_of_others_in_one_line(text, most):
     assert len(abbreviated([text] * 100)) < 500
 
 
-def test_repeated_warnings_are_counted(caplog):
-    """Of many lines about the same there is one, at once."""
+def test_repeated_warnings_are_counted(caplog, monkeypatch):
+    """Of many lines about the same there is one, at once, and one a minute after it."""
+    now = time.monotonic()
     limited = messages.RateLimitedWarnings(logging.getLogger("networker.test"))
     for number in range(5):
         limited.warning(f"line {number}")
     assert [record.getMessage() for record in caplog.records] == ["line 0"]
-    limited._again = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
     limited.warning("line 5")
     assert (
         caplog.records[-1]

@@ -33,7 +33,7 @@ def bench(tmp_path):
 @pytest.fixture
 def cloud(bench):
     """The driver's view of it."""
-    return bench.driver._cloud
+    return bench.driver.cloud
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ class TestRules:
     def test_are_not_restored_when_another_call_removed_some(self, bench, cloud, group):
         """Who finds a rule gone that it could not remove leaves all of them removed."""
         both = cloud.rules.change(group, {HTTP, HTTPS}).group
-        other = bench.another()[0]._cloud
+        other = bench.another()[0].cloud
 
         def overtake():
             if len(bench.wire.sent) == 1:

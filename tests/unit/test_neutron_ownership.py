@@ -119,7 +119,7 @@ def test_an_operation_ends_when_something_else_is_gone():
 def test_a_port_that_others_change_all_the_time(tmp_path):
     """A change that never comes first ends with an error that names the port."""
     with benches(tmp_path, 1) as (bench,):
-        ours, theirs = bench.driver._cloud, bench.another()[0]._cloud
+        ours, theirs = bench.driver.cloud, bench.another()[0].cloud
         body = {"name": "users", "network_id": bench.world.vip_network_id}
         port = ours.network.post("/ports", {"port": body})["port"]
         names = iter(range(99))

@@ -152,7 +152,7 @@ def test_a_server_that_has_not_the_port_is_not_waited_for(bench):
         bench.world.member_network_ids[0],
     )
     bench.driver.plug_network(server, network)
-    state = bench.cloud._state
+    state = bench.cloud.state
     (port,) = [one for one in state.ports.values() if one["network_id"] == network]
     state.servers[server].port_ids.remove(port["id"])
     port["device_owner"] = ""

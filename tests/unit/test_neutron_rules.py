@@ -23,7 +23,7 @@ def bench(tmp_path):
 
 def held(bench, lb):
     """Return protocol, port and remote group of a load balancer's ingress rules."""
-    (group,) = bench.driver._cloud.groups.find(lb.id)
+    (group,) = bench.driver.cloud.groups.find(lb.id)
     return group["id"], [
         (rule["protocol"], rule["port_range_max"], rule["remote_group_id"])
         for rule in group["security_group_rules"]
@@ -43,7 +43,7 @@ def test_peers_are_let_in_from_their_group_only(bench):
 def test_open_rules_are_narrowed(bench):
     """Rules that an older release made for everybody are replaced, once for all."""
     lb = bench.world.load_balancer(amphorae=0)
-    vip, cloud = bench.allocated(lb), bench.driver._cloud
+    vip, cloud = bench.allocated(lb), bench.driver.cloud
     wide = {Rule("IPv4", "tcp", 1025), Rule("IPv4", "112"), Rule("IPv4", "51")}
     cloud.rules.change(cloud.groups.create(lb.id), wide)
     for _ in range(2):
@@ -80,7 +80,7 @@ def test_rules_for_another_group_are_somebody_elses(bench):
     other = bench.world.make_group(naming.vip_device("x"))
     group_id, _ = held(bench, lb)
     rule = Rule("IPv4", "tcp", 9443).request(group_id) | {"remote_group_id": other}
-    api = bench.driver._cloud.network
+    api = bench.driver.cloud.network
     api.post("/security-group-rules", {"security_group_rule": rule})
     bench.driver.update_vip_sg(lb, vip)
     assert ("tcp", 9443, other) in held(bench, lb)[1]

@@ -29,7 +29,7 @@ def fake():
 def driver(fake):
     """A driver for that cloud."""
     made = NeutronDriver(fake.conf(request_timeout=2.0))
-    made._cloud.session.connection()
+    made.cloud.session.connection()
     yield made
     made.close()
 

@@ -20,6 +20,7 @@ from networker import conf as networker_conf
 from networker import exceptions
 from networker.drivers.sandbox import SandboxError
 from networker.drivers.sandbox.driver import SandboxDriver
+from networker.drivers.sandbox.records.database import Database
 from networker.drivers.sandbox.topology import identify, project_id
 from networker.models import VIP, Amphora, Listener, LoadBalancer
 
@@ -47,6 +48,11 @@ def new_driver(
         (folder / "topology.yaml").write_text(topology)
         conf.set_override("topology", str(folder / "topology.yaml"), "sandbox")
     return SandboxDriver(conf)
+
+
+def database(folder: Path) -> Database:
+    """Return the database of a folder's driver."""
+    return Database(folder / "net.sqlite", populate=lambda _: None)
 
 
 def balancer(name: str, *compute_ids: str, network: str = VIP_NET) -> LoadBalancer:
@@ -178,7 +184,7 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
     before = driver.backdoor.tables()
 
     def work(_: int) -> None:
-        with driver._database.write() as tx:
+        with database(tmp_path).write() as tx:
             tx.execute("DELETE FROM ports")
             os._exit(9)
 
@@ -191,7 +197,7 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
 def test_readers_and_writers_do_not_wait_for_each_other(tmp_path: Path) -> None:
     """A look that takes long sees one state, and a change goes through meanwhile."""
     driver = new_driver(tmp_path)
-    with driver._database.read() as tx:
+    with database(tmp_path).read() as tx:
         count = "SELECT count(*) FROM ports"
         before = tx.execute(count).fetchone()[0]
         driver.backdoor.create_port(VIP_NET)

@@ -24,12 +24,13 @@ class Extensions:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._lock = threading.Lock()
-        self._answers: dict[str, tuple[float, bool]] = {}
+        #: When each was asked for, and whether it is there.
+        self.answers: dict[str, tuple[float, bool]] = {}
 
     def has(self, alias: str) -> bool:
         """Tell whether there is an extension, as it was some minutes ago at most."""
         with self._lock:
-            asked, answer = self._answers.get(alias, (-_KNOWN, False))
+            asked, answer = self.answers.get(alias, (-_KNOWN, False))
         if time.monotonic() - asked < _KNOWN:
             return answer
         return self.ask(alias)
@@ -46,5 +47,5 @@ class Extensions:
         else:
             answer = True
         with self._lock:
-            self._answers[alias] = (time.monotonic(), answer)
+            self.answers[alias] = (time.monotonic(), answer)
         return answer

@@ -194,7 +194,7 @@ def main() -> None:
         else:
             network = stack.enter_context(contextlib.closing(NeutronDriver(conf)))
             network.check()
-            sessions = [network._cloud.session.connection().session.session]
+            sessions = [network.cloud.session.connection().session.session]
         # The token, the versions and the extensions are no step's.
         network.get_network(place.vip_network_id)
         network.qos_enabled()

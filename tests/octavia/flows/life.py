@@ -49,7 +49,7 @@ class Life:
     """
 
     def __init__(self, cloud: Cloud, rows: Rows, wanted: Wanted) -> None:
-        self._cloud = cloud
+        self.cloud = cloud
         self._rows = rows
         self._wanted = wanted
         self._worker = ControllerWorker()
@@ -145,13 +145,13 @@ class Life:
         self._worker.batch_update_members(old, [], kept)
 
     def _set_policy(self) -> None:
-        policy_id = self._cloud.policies["vip-qos"]
+        policy_id = self.cloud.policies["vip-qos"]
         before = self._rows.update_load_balancer(self.id, qos_policy_id=policy_id)
         updates = {constants.VIP: {constants.QOS_POLICY_ID: policy_id}}
         self._worker.update_load_balancer(before, updates)
 
     def _set_group(self) -> None:
-        group_id = self._cloud.user_group(self.id)
+        group_id = self.cloud.user_group(self.id)
         before = self._rows.update_load_balancer(self.id, sg_ids=[group_id])
         self._worker.update_load_balancer(before, {})
 

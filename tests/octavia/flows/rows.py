@@ -47,7 +47,7 @@ class Rows:
     """The database of Octavia, as its API uses it."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+        self.cloud = cloud
         self._repos = repositories.Repositories()
 
     def load_balancer(self, lb_id: str) -> Any:
@@ -156,11 +156,11 @@ class Rows:
         return self._payload(lb_id)
 
     def _allocate_vip(self, lb_id: str, wanted: Wanted) -> Any:
-        network_id = self._cloud.networks["vip-net"]
-        first, *others = (self._cloud.subnets[name] for name in wanted.subnets)
+        network_id = self.cloud.networks["vip-net"]
+        first, *others = (self.cloud.subnets[name] for name in wanted.subnets)
         stub = data_models.LoadBalancer(
             id=lb_id,
-            project_id=self._cloud.projects["user"],
+            project_id=self.cloud.projects["user"],
             vip=data_models.Vip(network_id=network_id, subnet_id=first, sg_ids=[]),
             additional_vips=[
                 data_models.AdditionalVip(network_id=network_id, subnet_id=subnet_id)
@@ -202,7 +202,7 @@ class Rows:
     def _member_row(self, pool_id: str, member: Member) -> Payload:
         row = {
             **self._common("member"),
-            "subnet_id": self._cloud.subnets[member.subnet],
+            "subnet_id": self.cloud.subnets[member.subnet],
             "ip_address": member.address,
             "protocol_port": 8080,
             "weight": 1,
@@ -216,7 +216,7 @@ class Rows:
         return [row for row in pool.members if row.ip_address in addresses]
 
     def _common(self, name: str) -> Payload:
-        project_id = self._cloud.projects["user"]
+        project_id = self.cloud.projects["user"]
         return {"name": name, "project_id": project_id, "enabled": True}
 
     def _member_payload(self, member_id: str) -> Payload:

@@ -32,7 +32,7 @@ class Run:
     """
 
     def __init__(self, cloud: Cloud, driver: str, say: Callable[[str], None]) -> None:
-        self._cloud = cloud
+        self.cloud = cloud
         self._say = say
         self._lives: list[Life] = []
         self._amphorae: set[str] = set()
@@ -43,15 +43,15 @@ class Run:
         began = time.monotonic()
         database.create()
         database.remember_amphorae(self._amphorae)
-        rows = Rows(self._cloud)
+        rows = Rows(self.cloud)
         with self._swept():
             for label in labels:
-                life = Life(self._cloud, rows, LABELS[label])
+                life = Life(self.cloud, rows, LABELS[label])
                 self._lives.append(life)
                 for flow in life.flows():
                     self._say(f"{label}: {flow.name}")
                     self.report.results.append(self._result(life, flow))
-                self._cloud.delete_user_group(life.id)
+                self.cloud.delete_user_group(life.id)
             self.report.leftovers = snapshot.settled(self._all, servers=0)
         self.report.seconds = time.monotonic() - began
 
@@ -60,7 +60,7 @@ class Run:
         try:
             yield
         finally:
-            self._cloud.sweep(self._ids())
+            self.cloud.sweep(self._ids())
 
     def _result(self, life: Life, flow: Flow) -> Result:
         began = time.monotonic()
@@ -80,8 +80,8 @@ class Run:
         )
 
     def _of(self, life: Life) -> Snapshot:
-        roles = {**self._cloud.names(), **life.roles()}
-        view = self._cloud.look({life.id, *self._amphorae} - self._earlier(life))
+        roles = {**self.cloud.names(), **life.roles()}
+        view = self.cloud.look({life.id, *self._amphorae} - self._earlier(life))
         return snapshot.of(view, Roles(roles))
 
     def _earlier(self, life: Life) -> set[str]:
@@ -89,10 +89,10 @@ class Run:
         return {one for other in others for one in other.roles()}
 
     def _all(self) -> Snapshot:
-        roles = self._cloud.names()
+        roles = self.cloud.names()
         for life in self._lives:
             roles |= {k: f"{life.label} {v}" for k, v in life.roles().items()}
-        return snapshot.of(self._cloud.look(self._ids()), Roles(roles))
+        return snapshot.of(self.cloud.look(self._ids()), Roles(roles))
 
     def _ids(self) -> set[str]:
         return {life.id for life in self._lives} | self._amphorae

@@ -17,7 +17,6 @@ from octavia.network import base
 from networker import rpc
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.octavia.driver import NetworkerDriver
-from networker.octavia.lookups import Lookups
 from networker.octavia.process import PerProcess
 from networker.rpc.server import Server
 from networker.testing import kit
@@ -60,20 +59,28 @@ def test_all_threads_share_one_client(conf, sandbox):
     assert len(made) == 1
 
 
-def test_a_forked_process_has_a_client_of_its_own(driver, sandbox):
-    """A child makes another client, even if a thread made the parent's during the fork."""
-    network = sandbox.backdoor.networks()[0].id
-    assert driver.get_network(network).id == network
-    clients = Lookups._clients
-    mine = clients.mine()
-    with clients._locks[os.getpid()]:  # a thread is making it
-        child = os.fork()
-        if not child:
-            os._exit(0 if clients.mine() is not mine else 1)
+def test_a_forked_process_has_one_of_its_own():
+    """A child makes another one, even if a thread made the parent's during the fork."""
+    parent, begun, go_on = os.getpid(), threading.Event(), threading.Event()
+
+    def make() -> int:
+        if os.getpid() == parent:
+            begun.set()
+            go_on.wait(60)
+        return os.getpid()
+
+    numbers = PerProcess(make)
+    thread = threading.Thread(target=numbers.mine)
+    thread.start()
+    begun.wait(60)
+    child = os.fork()
+    if not child:
+        os._exit(0 if numbers.mine() == os.getpid() else 1)
+    go_on.set()
+    thread.join()
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert driver.get_network(network).id == network
-    assert clients.mine() is mine
+    assert numbers.mine() == parent
 
 
 def test_the_api_learns_soon_that_nobody_listens(
