@@ -13,7 +13,7 @@ PROMTOOL := $(PROMETHEUS)/usr/bin/promtool
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo programs test test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs rabbitmq clean \
+.PHONY: help demo programs test test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs html rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
@@ -41,7 +41,8 @@ help:
 	@echo "make lint        ruff, mypy and the import rule"
 	@echo "make format      let ruff format the code"
 	@echo "make docs        generate docs/reference.md, docs/man, etc/networker.conf.sample and"
-	@echo "                 etc/grafana/networker.json"
+	@echo "                 etc/grafana/networker.json, and HTML of all documents"
+	@echo "make html        the latter alone; a warning fails it"
 	@echo "make clean       remove what was built"
 
 $(VENV)/.demo: setup.cfg pyproject.toml constraints.txt
@@ -199,11 +200,21 @@ format: $(VENV)/.develop
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+$(VENV)/.docs: $(VENV)/.develop
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+html: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/html
+	@grep -q plug_vip build/html/searchindex.js
+	@echo "build/html/index.html"
+
 docs: $(VENV)/.develop
 	$(BIN)/oslo-config-generator --config-file etc/networker-config-generator.conf
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/manual.py
 	$(BIN)/python docs/dashboard.py
+	@$(MAKE) -s html
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache \

@@ -76,7 +76,7 @@ class Networker(App):
             action="append",
             default=[],
             metavar="DIR",
-            help="directory whose *.conf win over the files, in their order",
+            help="directory whose .conf files win over the others, in their order",
         )
         return parser
 
