@@ -68,6 +68,12 @@ networker_opts = [
         help="Calls that one worker process runs at the same time, and casts besides.",
     ),
     cfg.StrOpt(
+        "host",
+        sample_default="the host's name",
+        help="What `networker status` and the like call the host of these workers. Set it "
+        "where the names of hosts do not tell them apart, as in containers.",
+    ),
+    cfg.StrOpt(
         "transport_url",
         secret=True,
         help="The bus, as oslo.messaging writes it: rabbit://USER:PASSWORD@HOST:PORT/VHOST. "

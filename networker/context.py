@@ -208,6 +208,7 @@ def asking(service: str, method: str, path: str) -> ApiRequest:
     request = ApiRequest(service, method, path, call, trace_id)
     if call:
         call.requests[id(request)] = request
+        call.observer.asking(request)
     return request
 
 

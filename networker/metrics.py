@@ -12,25 +12,24 @@ from __future__ import annotations
 import http
 import os
 import pathlib
-import time
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.metrics_core import Metric
 
 from networker import exceptions
-from networker.observer import ApiRequest, Call, Event, Observer
-from networker.rpc import codec, contract
+from networker.notes import OUTCOMES as OUTCOMES
+from networker.notes import Notes, Part, outcome
+from networker.observer import ApiRequest, Call, Event
+from networker.rpc import contract
 
 #: Seconds; a look-up takes some hundredths, detaching from a server can take minutes.
 _CALL_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _WAIT_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300)
 _REQUEST_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
-OK, OTHER, NO_ANSWER = "ok", "other", "none"
+OTHER, NO_ANSWER = "other", "none"
 METHODS = frozenset(contract.methods())
-#: How a call can end: well, or with an error of the interface.
-OUTCOMES = frozenset({OK, *codec.error_classes()})
 SERVICES = frozenset({"network", "compute"})
 HTTP_METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 STATUSES = frozenset(str(int(status)) for status in http.HTTPStatus)
@@ -63,13 +62,6 @@ _EVENTS: Mapping[Event, tuple[str, str]] = {
 def bounded(value: str, known: frozenset[str]) -> str:
     """Return a label's value, or a word for all that are not known."""
     return value if value in known else OTHER
-
-
-def outcome(error: type[exceptions.NetworkException] | None) -> str:
-    """Return the word for how a call ended: the first class that the interface knows."""
-    if error is None:
-        return OK
-    return next(kind.__name__ for kind in error.__mro__ if kind.__name__ in OUTCOMES)
 
 
 class Metrics:
@@ -122,13 +114,15 @@ def described() -> list[Metric]:
     return list(registry.collect())
 
 
-class Recorder(Observer):
-    """Counts what happens, and knows which calls run.
+class Recorder(Notes):
+    """Counts what happens, besides noting it.
 
     :param directory: for the files; shared by all worker processes of a master
+    :param part: see :class:`networker.notes.Notes`
     """
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, part: Part | None = None) -> None:
+        super().__init__(part)
         # prometheus_client looks at it when a value is made, and chose how it keeps
         # values when it was imported, which openstacksdk may have done before.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
@@ -137,20 +131,12 @@ class Recorder(Observer):
         # Prometheus sees no increase in what begins with 1.
         for method in METHODS:
             self._metrics.calls.labels(method, exceptions.WorkerError.__name__)
-        self._running: dict[int, Call] = {}
         #: By method and how it ended, since to look them up is what takes longest.
         self._known: dict[tuple[str, object], tuple[Counter, Histogram]] = {}
-        #: When the cloud last answered a request, by the monotonic clock.
-        self.answered: float | None = None
-
-    @property
-    def running(self) -> list[Call]:
-        """The calls that run now."""
-        return list(self._running.values())
 
     def begun(self, call: Call) -> None:
         """Note that a call runs."""
-        self._running[id(call)] = call
+        super().begun(call)
         if call.waited is not None:
             self._metrics.waited.observe(max(0.0, call.waited))
 
@@ -161,7 +147,7 @@ class Recorder(Observer):
         seconds: float,
     ) -> None:
         """Note that a call has ended."""
-        self._running.pop(id(call), None)
+        super().ended(call, error, seconds)
         known = self._known.get((call.method, error))
         if known is None:
             method = bounded(call.method, METHODS)
@@ -173,11 +159,10 @@ class Recorder(Observer):
 
     def asked(self, request: ApiRequest) -> None:
         """Count a request, and note that the cloud answers."""
+        super().asked(request)
         status, service = request.status, bounded(request.service, SERVICES)
         method = bounded(request.method, HTTP_METHODS)
         said = NO_ANSWER if status is None else bounded(str(status), STATUSES)
-        if status is not None and status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.answered = time.monotonic()
         self._metrics.requests.labels(service, method, said).inc()
         self._metrics.request_duration.labels(service).observe(request.seconds)
         if request.tries > 1:

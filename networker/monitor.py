@@ -87,17 +87,25 @@ class Monitor:
 
     def state(self) -> dict[str, Any]:
         """Return what there is to know, for JSON."""
-        answered = self._recorder.answered
-        ago = None if answered is None else time.monotonic() - answered
-        reachable = ago is not None and ago <= REACHABLE
         return {
             **self._facts,
             "draining": self._draining,
             "bus": self._trouble(),
-            "cloud": None if reachable else self._cloud or "it did not answer lately",
-            "cloud_answered_seconds_ago": ago,
+            "cloud": self.cloud_trouble(),
+            "cloud_answered_seconds_ago": self._ago(),
             "running": [call.state() for call in self._recorder.running],
         }
+
+    def cloud_trouble(self) -> str | None:
+        """Return why the cloud counts as not reachable; None if it is."""
+        ago = self._ago()
+        reachable = ago is not None and ago <= REACHABLE
+        return None if reachable else self._cloud or "it did not answer lately"
+
+    def _ago(self) -> float | None:
+        """Return the seconds since the cloud answered last; None if it never has."""
+        answered = self._recorder.answered
+        return None if answered is None else time.monotonic() - answered
 
     def _answer(self) -> None:
         while not self._ended.is_set():

@@ -46,6 +46,12 @@ class Observer:
         :param seconds: that it ran
         """
 
+    def named(self, call: Call) -> None:
+        """Note that it is known which load balancer a call is about."""
+
+    def asking(self, request: ApiRequest) -> None:
+        """Note that a request to the cloud is about to be made, for a call."""
+
     def asked(self, request: ApiRequest) -> None:
         """Note that a try of a request to the cloud has ended, answered or not."""
 
@@ -74,14 +80,19 @@ class Call:
     """
 
     __slots__ = (
+        "answered",
         "caller",
+        "error",
         "load_balancer",
         "method",
         "observer",
         "operation_id",
+        "outcome",
         "request_id",
         "requests",
+        "seconds",
         "since",
+        "slot",
         "waited",
     )
 
@@ -98,10 +109,21 @@ class Call:
         self.load_balancer: str | None = None
         #: What is asked of the cloud and not answered yet.
         self.requests: dict[int, ApiRequest] = {}
+        #: What was asked of the cloud, as far as the observer keeps it.
+        self.answered: list[dict[str, Any]] = []
+        #: How it has ended, and the error's text; None while it runs.
+        self.outcome: str | None = None
+        self.error: str | None = None
+        #: That it ran.
+        self.seconds = 0.0
+        #: Where the observer has noted it.
+        self.slot: int | None = None
 
     def about(self, arguments: dict[str, Any]) -> None:
         """Note which load balancer it is about, as far as its arguments say."""
         self.load_balancer = _load_balancer(arguments)
+        if self.load_balancer:
+            self.observer.named(self)
 
     def state(self) -> dict[str, Any]:
         """Return what there is to know of it, for JSON."""
@@ -116,6 +138,16 @@ class Call:
             "since": self.since,
             "seconds": round(now - self.since, 3),
             "waits_for": requests,
+        }
+
+    def ended_state(self) -> dict[str, Any]:
+        """Return the same of one that has ended, and how."""
+        return self.state() | {
+            "seconds": round(self.seconds, 3),
+            "waited": self.waited,
+            "outcome": self.outcome,
+            "error": self.error,
+            "requests": list(self.answered),
         }
 
 
@@ -147,10 +179,15 @@ class ApiRequest:
     def state(self, now: float) -> dict[str, Any]:
         """Return what there is to know of it, for JSON."""
         return {
-            "request": f"{self.service}: {self.method} {self.path}",
+            "request": self.name,
             "seconds": round(now - self.since, 3),
             "tries": self.tries,
         }
+
+    @property
+    def name(self) -> str:
+        """Its service, method and path, for people."""
+        return f"{self.service}: {self.method} {self.path}"
 
     def tried(self) -> None:
         """Tell that a try has ended."""

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from oslo_service import backend
 
 from networker import service
+from networker.notes import SharedNotes
 from networker.rpc.rabbitmq import policies
 from networker.rpc.transport import open_transport
 from networker.service import Refused, Worker
@@ -120,8 +121,15 @@ def run(channel: Channel, arguments: Sequence[str]) -> int:
     end_with_threads(channel)
     threading.Thread(target=channel.follow, name="master", daemon=True).start()
     launch = backend.get_component("launch")
-    worker = Worker(conf, lambda: channel.tell("serving"), directory)
-    return int(launch(conf, worker, workers=conf.networker.workers).wait() or 0)
+    workers, calls = conf.networker.workers, 2 * conf.networker.threads
+    worker = Worker(
+        conf,
+        lambda: channel.tell("serving"),
+        directory,
+        SharedNotes(workers, calls),
+        report.facts.get("cloud"),
+    )
+    return int(launch(conf, worker, workers=workers).wait() or 0)
 
 
 def main() -> NoReturn:

@@ -96,13 +96,13 @@ class Calls(_Told, frozen=True):
     def quantile(self, share: float) -> float | None:
         """Return the seconds within which a share of the calls ended; None without any.
 
-        It is the bound of a bucket, and the average where that is less.
+        It is the bound of a bucket: what took longer counts as the highest one.
         """
         total = sum(self.buckets)
         if not total:
             return None
         counted = 0
-        for bound, number in zip((*BOUNDS, BOUNDS[-1]), self.buckets, strict=False):
+        for bound, number in zip((*BOUNDS, BOUNDS[-1]), self.buckets, strict=True):
             counted += number
             if counted >= share * total:
                 return float(bound)

@@ -28,8 +28,11 @@ from networker import conf as options
 from networker import drivers, exceptions, logs, strict
 from networker.context import Context
 from networker.drivers import base
+from networker.notes import Notes, SharedNotes
+from networker.reporter import Question, Reporter
 from networker.rpc import client
-from networker.rpc.rabbitmq import policies
+from networker.rpc.rabbitmq import broker, policies
+from networker.rpc.rabbitmq.control import Control
 from networker.rpc.server import Server
 from networker.rpc.transport import open_transport
 
@@ -54,7 +57,10 @@ class Worker(ServiceBase):  # type: ignore[misc]
 
     :param conf: the configuration, already checked
     :param serving: called in the worker when it has begun to take requests
-    :param directory: where the worker tells what it does; None where nobody wants to know
+    :param directory: where the worker tells the master what it does; None where that does
+        not want to know
+    :param shared: where it tells the workers beside it
+    :param cloud: where the cloud is, for those who ask the pool
     """
 
     def __init__(
@@ -62,12 +68,18 @@ class Worker(ServiceBase):  # type: ignore[misc]
         conf: cfg.ConfigOpts,
         serving: Callable[[], None] = lambda: None,
         directory: pathlib.Path | None = None,
+        shared: SharedNotes | None = None,
+        cloud: str | None = None,
     ) -> None:
         self._conf = conf
         self._serving = serving
         self._directory = directory
-        #: A Monitor; it is loaded only where somebody wants to know.
+        self._shared = shared
+        self._cloud = cloud
+        #: A Monitor; it is loaded only where the master wants to know.
         self._monitor: Any = None
+        self._reporter: Reporter | None = None
+        self._control: Control[Question] | None = None
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._started = threading.Lock()
@@ -95,11 +107,15 @@ class Worker(ServiceBase):  # type: ignore[misc]
         self._stopping.set()
         if self._monitor:
             self._monitor.drain()
+        if self._reporter:
+            self._reporter.draining = True
         with self._started:
             if self._server:
                 self._server.stop()
             if self._monitor:
                 self._monitor.close()
+            if self._control:
+                self._control.close()
             if self._driver:
                 self._driver.close()
         LOG.info("drained")
@@ -113,17 +129,35 @@ class Worker(ServiceBase):  # type: ignore[misc]
         """Do nothing: on SIGHUP every worker is replaced by one with the new options."""
 
     def _make_server(self, driver: drivers.NetworkDriver) -> Server:
-        if self._directory is None:
-            return Server(self._conf, driver)
-        module = importlib.import_module("networker.monitor")
-        recorder = module.Recorder(self._directory)
-        server = Server(self._conf, driver, recorder)
-        facts = {"threads": self._conf.networker.threads, "versions": _labels()}
-        self._monitor = module.Monitor(
-            self._directory, recorder, driver, server.trouble, facts
-        )
-        self._monitor.start()
+        part = self._shared.claim() if self._shared else None
+        module = self._directory and importlib.import_module("networker.monitor")
+        notes = module.Recorder(self._directory, part) if module else Notes(part)
+        server = Server(self._conf, driver, notes)
+        if module:
+            facts = {"threads": self._conf.networker.threads, "versions": _labels()}
+            self._monitor = module.Monitor(
+                self._directory, notes, driver, server.trouble, facts
+            )
+            self._monitor.start()
+        self._answer_questions(notes, server)
         return server
+
+    def _answer_questions(self, notes: Notes, server: Server) -> None:
+        """Begin to answer who asks the pool."""
+        transport = open_transport(self._conf)
+        if not broker.uses_rabbit(transport):
+            return
+        options = self._conf.networker
+        facts = _labels() | {"driver": options.driver, "cloud_name": self._cloud}
+        if options.host:
+            facts["host"] = options.host
+        facts["threads"] = options.threads
+        reporter = Reporter(notes, server.trouble, facts, self._shared)
+        if self._monitor:
+            reporter.cloud = self._monitor.cloud_trouble
+        self._reporter = reporter
+        self._control = Control(transport, options.topic, Question, reporter.answer)
+        self._control.start()
 
     def _wait_for_broker(self, server: Server) -> bool:
         # oslo.messaging would end the process when the broker refuses, and cotyledon
@@ -239,7 +273,7 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("networker", "oslo.messaging")}
 
 
-def _labels() -> dict[str, str]:
+def _labels() -> dict[str, Any]:
     """Return versions by names that labels of metrics can have."""
     known = versions()
     return {

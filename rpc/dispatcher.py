@@ -100,11 +100,15 @@ class Dispatcher:
                 answer, kind = self._failed(error), type(error)
                 outcome, text = type(error).__name__, str(error)
             except BaseException as error:  # noqa: BLE001 - a caller waits for an answer
-                answer, kind = self._broken(method, error), exceptions.WorkerError
+                answer, kind = (
+                    self._broken(method, context, error),
+                    exceptions.WorkerError,
+                )
                 outcome, text = "broken", type(error).__name__
             seconds = time.monotonic() - began
             _log(method, context, seconds, outcome, text)
             if self._observer and context.call:
+                context.call.error = context.call.error or text
                 self._observer.ended(context.call, kind, seconds)
             if self._publish and not context.awaited:
                 self._publish(context, method.name, answer, seconds)
@@ -156,8 +160,12 @@ class Dispatcher:
             wire = codec.encode_answer(short)
         return wire
 
-    def _broken(self, method: contract.Method, error: BaseException) -> dict[str, Any]:
+    def _broken(
+        self, method: contract.Method, context: Context, error: BaseException
+    ) -> dict[str, Any]:
         error_id = uuid.uuid4().hex
+        if context.call:
+            context.call.error = f"{type(error).__name__}: error {error_id}"
         LOG.error("%s failed: error %s", method.name, error_id, exc_info=error)
         return self._failed(
             exceptions.WorkerError(

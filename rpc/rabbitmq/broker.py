@@ -94,7 +94,7 @@ def connected(
     :raises BusUnavailable: no host could be reached, or one refused; see `refused`
     """
     driver = transport._driver
-    try:
+    with telling(transport, timeout):
         found = ProbeConnection(
             driver.conf, driver._url, common.PURPOSE_LISTEN, retry=timeout
         )
@@ -102,6 +102,21 @@ def connected(
             yield found
         finally:
             found.close()
+
+
+@contextlib.contextmanager
+def telling(
+    transport: oslo_messaging.RPCTransport, timeout: float = HANDSHAKE
+) -> Iterator[None]:
+    """Translate what goes wrong with a connection in the block.
+
+    :param transport: one that :func:`uses_rabbit`
+    :param timeout: seconds that each host had
+    :raises BusUnavailable: no host could be reached, or one refused; see `refused`
+    """
+    driver = transport._driver
+    try:
+        yield
     except WrongOptions as error:
         raise exceptions.BusUnavailable(
             f"the broker {place(driver._url)} cannot be used: {error}", refused=True
