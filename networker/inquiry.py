@@ -11,17 +11,18 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from oslo_config import cfg
 
 from networker import exceptions
+from networker._text import printable
 from networker.reporter import Question
 from networker.reports import DeadCause, Operation, PoolState, Queue, Worker
 from networker.rpc.rabbitmq import broker, policies
 from networker.rpc.rabbitmq.asker import Alarmed, Asker
-from networker.rpc.rabbitmq.dead_letters import DeadLetters
+from networker.rpc.rabbitmq.dead_letters import DeadLetters, Letter
 from networker.rpc.rabbitmq.messaging_driver import driver_of
 from networker.rpc.rabbitmq.queues import calls_name, dead_name, outcomes_name
 from networker.rpc.transport import open_transport
@@ -33,7 +34,25 @@ _LETTERS = 1000
 #: Operations of an id that one worker tells.
 _FOUND = 50
 
+#: How often it is asked whether processes are silent: one that begins or ends just now
+#: can be counted and not answer yet.
+_CONFIRMED = 2
+
 Answers = list[dict[str, Any]]
+
+
+class _Told(NamedTuple):
+    """What came of asking the workers.
+
+    :param silent: how many others there are
+    :param alarm: why the broker takes no messages
+    :param failed: why else they could not be asked
+    """
+
+    workers: list[Worker]
+    silent: int = 0
+    alarm: str | None = None
+    failed: tuple[str, ...] = ()
 
 
 class Pool:
@@ -85,27 +104,25 @@ class Pool:
         :raises BusUnavailable: the broker cannot be asked; see `refused`
         """
         asked_at = time.time()
-        version, queues = self._queues()
-        workers, silent, alarm, unasked = self._workers(
-            queues[0].consumers or 0, within, Question(recent=recent)
-        )
-        waits = [w.longest_wait for w in workers if w.longest_wait is not None]
+        version, queues, told = self._asked(within, Question(recent=recent))
+        waits = [w.longest_wait for w in told.workers if w.longest_wait is not None]
+        complaints, failed = self._complaints() if policies else ((), ())
         state = PoolState(
             asked_at=asked_at,
             broker=broker.location(self._transport),
             version=version,
             exchange=self._conf.networker.exchange,
             topic=self._topic,
-            alarm=alarm,
-            workers=tuple(workers),
-            silent=silent,
+            alarm=told.alarm,
+            workers=tuple(told.workers),
+            silent=told.silent,
             queues=tuple(_with_age(queue, waits) for queue in queues),
             dead=self._causes() if letters else (),
+            complaints=complaints,
         )
-        complaints, unasked_policies = self._complaints() if policies else ((), ())
-        unwell = (*_unwell(self._conf, self._transport, state), *unasked, *complaints)
+        unwell = _unwell(self._conf, self._transport, state)
         return msgspec.structs.replace(
-            state, complaints=complaints, unwell=(*unwell, *unasked_policies)
+            state, unwell=(*unwell, *told.failed, *complaints, *failed)
         )
 
     def operation(self, wanted: str, within: float = 1.0) -> list[Operation]:
@@ -117,19 +134,43 @@ class Pool:
         :param within: seconds that workers have to answer
         :raises BusUnavailable: the broker, or its workers, cannot be asked
         """
-        _, queues = self._queues()
         question = Question(recent=_FOUND, operation=wanted)
-        workers, _, alarm, unasked = self._workers(
-            queues[0].consumers or 0, within, question
-        )
-        if alarm or unasked:
-            raise exceptions.BusUnavailable(alarm or unasked[0], refused=not alarm)
-        running = [call for worker in workers for call in worker.running]
-        ended = [call for worker in workers for call in worker.recent]
+        _, _, told = self._asked(within, question)
+        if told.alarm:
+            text = f"the workers cannot be asked: {told.alarm}"
+            raise exceptions.BusUnavailable(text)
+        if told.failed:
+            raise exceptions.BusUnavailable(told.failed[0], refused=True)
+        running = [call for worker in told.workers for call in worker.running]
+        ended = [call for worker in told.workers for call in worker.recent]
         ended.sort(key=lambda call: -call.since)
         # What hanging workers have noted was not asked for by the id.
         meant = [c for c in running if wanted in {c.operation_id, c.request_id}]
         return [*meant, *ended]
+
+    def letters(self, wanted: str) -> list[Letter]:
+        """Return the dead letters of an operation.
+
+        :param wanted: its id, or the id of the request that it belongs to
+        :raises BusUnavailable: the broker cannot be asked
+        """
+        found = DeadLetters(self._conf, self._transport).read()
+        return [
+            each
+            for each in found
+            if wanted in {each.id, each.context.get("request_id")}
+        ]
+
+    def _asked(
+        self, within: float, question: Question
+    ) -> tuple[str, list[Queue], _Told]:
+        """Return the broker's version, the queues, and what workers tell."""
+        for _ in range(_CONFIRMED):
+            version, queues = self._queues()
+            told = self._workers(queues[0].consumers or 0, within, question)
+            if not told.silent:
+                break
+        return version, queues, told
 
     def _queues(self) -> tuple[str, list[Queue]]:
         topic = self._topic
@@ -148,14 +189,7 @@ class Pool:
             )
         return version, found
 
-    def _workers(
-        self, consumers: int, within: float, question: Question
-    ) -> tuple[list[Worker], int, str | None, tuple[str, ...]]:
-        """Ask the workers.
-
-        :returns: what they tell, how many others there are, why the broker takes no
-            messages, and why else they could not be asked
-        """
+    def _workers(self, consumers: int, within: float, question: Question) -> _Told:
         end = time.monotonic() + within
         try:
             told = self._asker.ask(question, _all_of(consumers), within * _PATIENCE)
@@ -163,14 +197,14 @@ class Pool:
             left = max(end - time.monotonic(), within * (1 - _PATIENCE) / 2)
             workers += self._hanging(workers, within, left)
         except Alarmed as error:
-            return [], 0, str(error), ()
+            return _Told([], alarm=str(error))
         except exceptions.BusUnavailable as error:
             if not error.refused:
                 raise
-            return [], 0, None, (f"the workers cannot be asked: {error}",)
+            return _Told([], failed=(f"the workers cannot be asked: {error}",))
         serving = sum(not worker.draining for worker in workers)
         workers.sort(key=lambda worker: (worker.host, worker.pid))
-        return workers, max(0, consumers - serving), None, ()
+        return _Told(workers, max(0, consumers - serving))
 
     def _hanging(
         self, workers: Sequence[Worker], within: float, left: float
@@ -232,11 +266,22 @@ def _decoded(told: Answers) -> list[Worker]:
     found = []
     for each in told:
         try:
-            worker = msgspec.convert(each, Worker)
+            worker = msgspec.convert(_printable(each), Worker)
         except msgspec.ValidationError:
             continue
         found.append(_signed(worker))
     return found
+
+
+def _printable(value: Any) -> Any:
+    """Return a value whose texts, which others have sent, do nothing to a terminal."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    return value
 
 
 def _signed(worker: Worker) -> Worker:
@@ -300,6 +345,8 @@ def _unwell(conf: cfg.ConfigOpts, transport: Any, state: PoolState) -> list[str]
         for worker in state.workers
         if worker.trouble and not worker.draining
     ]
+    warned = {(w.host, w.warning.text) for w in state.workers if w.warning}
+    lines += [f"{host}: {text}" for host, text in sorted(warned)]
     if state.silent:
         lines.append(
             f"{state.silent} processes take requests and do not answer: they hang, or "

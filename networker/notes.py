@@ -33,11 +33,13 @@ OUTCOMES = frozenset({OK, *codec.error_classes()})
 #: Operations that have ended and are remembered, and requests to the cloud of each.
 _REMEMBERED, _REQUESTS = 200, 30
 #: Characters of an error's text, of a request's path, and of an id that is shared.
-_LONGEST, _PATH, _ID = 500, 240, 160
+_LONGEST, _PATH, _ID = 500, 240, 120
 #: Seconds of which it is known how long operations had waited.
 _LATELY = 60.0
-#: Bytes of a part's head, of a place for a call in it, and where in that its request is.
-_HEAD, _SLOT, _STEP = mmap.ALLOCATIONGRANULARITY, 1024, 768
+#: Bytes of a part's head, of a place for a call in it, and where in that the load balancer
+#: and the request are.
+_HEAD, _SLOT, _ABOUT, _STEP = mmap.ALLOCATIONGRANULARITY, 1024, 640, 768
+_NOTHING = bytes(2)
 #: Bytes that say how long a text is.
 _LENGTH = 2
 #: Parts more than there are workers, for those that take the place of others.
@@ -85,7 +87,7 @@ class Notes(Observer):
     def named(self, call: Call) -> None:
         """Note which load balancer a call is about."""
         if self._part:
-            self._part.write(call)
+            self._part.name(call)
 
     def ended(
         self,
@@ -223,7 +225,7 @@ class SharedNotes:
         self._size = -(-size // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         self._parts = workers + _SPARE
         self._file = tempfile.TemporaryFile(prefix="networker-")  # noqa: SIM115 - as long as workers live
-        self._file.truncate(self._size * self._parts)
+        self._file.truncate(_HEAD + self._size * self._parts)
         self._own: int | None = None
 
     def claim(self) -> Part | None:
@@ -231,13 +233,17 @@ class SharedNotes:
         for number in range(self._parts):
             if self._lock(number):
                 self._own = number
-                at = number * self._size
+                at = self._start(number)
                 view = mmap.mmap(self._file.fileno(), self._size, offset=at)
                 return Part(view, self._calls)
         return None
 
+    def close(self) -> None:
+        """Give the part back, for the workers to come."""
+        self._file.close()
+
     def others(self) -> list[int]:
-        """Return the process ids of the other workers."""
+        """Return the process ids of the other workers that can be asked."""
         return [head["pid"] for _, head in self._heads()]
 
     def read(self, pids: list[int]) -> list[dict[str, Any]]:
@@ -252,22 +258,36 @@ class SharedNotes:
             if head["pid"] in pids
         ]
 
+    def warn(self, text: str) -> None:
+        """Let all workers tell something that their parent has to say."""
+        told = msgspec.json.encode({"text": text[:_LONGEST], "when": time.time()})
+        if len(told) <= _SLOT - _LENGTH:
+            os.pwrite(self._file.fileno(), len(told).to_bytes(_LENGTH) + told, 0)
+
+    def warning(self) -> dict[str, Any] | None:
+        """Return what the parent has to say: its `text`, and `when` it said so."""
+        return self._text(0)
+
+    def _start(self, number: int) -> int:
+        """Return where a part begins: behind what the parent has to say."""
+        return _HEAD + number * self._size
+
     def _heads(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for number in range(self._parts):
             if number == self._own:
                 continue
-            head = self._text(number * self._size)
+            head = self._text(self._start(number))
             # Who holds a part keeps others from locking it.
             if head and not self._lock(number, release=True):
                 yield number, head
 
     def _running(self, number: int) -> Iterator[dict[str, Any]]:
         for slot in range(self._calls):
-            at = number * self._size + _HEAD + slot * _SLOT
+            at = self._start(number) + _HEAD + slot * _SLOT
             call = self._text(at)
             if call:
-                step = self._text(at + _STEP)
-                yield call | {"waits_for": [step] if step else []}
+                about, step = self._text(at + _ABOUT), self._text(at + _STEP)
+                yield {**call, **(about or {}), "waits_for": [step] if step else []}
 
     def _text(self, at: int) -> dict[str, Any] | None:
         raw = os.pread(self._file.fileno(), _SLOT, at)
@@ -301,52 +321,57 @@ class Part:
         self._view = view
         view[:] = bytes(len(view))  # of a process that has ended
         self._free = collections.deque(range(calls))
-        self._write(0, {"pid": os.getpid(), "since": time.time()}, _HEAD)
+        self._since = time.time()
+
+    def answering(self, *, now: bool) -> None:
+        """Share whether this process can be asked: one that cannot does not hang."""
+        if now:
+            self._write(0, {"pid": os.getpid(), "since": self._since}, _HEAD)
+        else:
+            self._view[:_LENGTH] = _NOTHING
 
     def put(self, call: Call) -> None:
         """Share that a call runs, if there is a place for it."""
-        with contextlib.suppress(IndexError):
+        try:
             call.slot = self._free.popleft()
-            self.write(call)
+        except IndexError:
+            return
+        request, caller = call.request_id, call.caller
+        told = {
+            "method": call.method,
+            "operation_id": call.operation_id[:_ID],
+            "request_id": request and request[:_ID],
+            "caller": caller and caller[:_ID],
+            "since": call.since,
+        }
+        self._write(_HEAD + call.slot * _SLOT, told, _ABOUT)
 
-    def write(self, call: Call) -> None:
-        """Share what is known of a call."""
-        if call.slot is not None:
-            told = {
-                "method": call.method,
-                "operation_id": call.operation_id[:_ID],
-                "request_id": call.request_id and call.request_id[:_ID],
-                "load_balancer": call.load_balancer and call.load_balancer[:_ID],
-                "caller": call.caller and call.caller[:_ID],
-                "since": call.since,
-            }
-            self._write(self._place(call.slot), told, _STEP)
+    def name(self, call: Call) -> None:
+        """Share which load balancer a call is about."""
+        slot, named = call.slot, call.load_balancer
+        if slot is not None and named:
+            at = _HEAD + slot * _SLOT + _ABOUT
+            self._write(at, {"load_balancer": named[:_ID]}, _STEP - _ABOUT)
 
     def step(self, call: Call, request: str) -> None:
         """Share what a call asks of the cloud."""
         slot = call.slot
         if slot is not None:
             told = {"request": request[: _PATH - 20], "tries": 1}
-            self._write(self._place(slot) + _STEP, told, _SLOT - _STEP)
+            self._write(_HEAD + slot * _SLOT + _STEP, told, _SLOT - _STEP)
 
     def clear(self, call: Call) -> None:
         """Share that a call runs no more."""
         if call.slot is not None:
-            at = self._place(call.slot)
-            self._view[at : at + _LENGTH] = bytes(_LENGTH)
-            at += _STEP
-            self._view[at : at + _LENGTH] = bytes(_LENGTH)
+            at = _HEAD + call.slot * _SLOT
+            for place in (at, at + _ABOUT, at + _STEP):
+                self._view[place : place + _LENGTH] = _NOTHING
             self._free.append(call.slot)
             call.slot = None
-
-    def _place(self, slot: int) -> int:
-        return _HEAD + slot * _SLOT
 
     def _write(self, at: int, told: dict[str, Any], room: int) -> None:
         """Write a text; one that has no room is left out."""
         text = msgspec.json.encode(told)
-        if len(text) + _LENGTH <= room:
-            # The length comes last, so that nobody reads half of it.
-            self._view[at : at + _LENGTH] = bytes(_LENGTH)
-            self._view[at + _LENGTH : at + _LENGTH + len(text)] = text
-            self._view[at : at + _LENGTH] = len(text).to_bytes(_LENGTH)
+        end = at + _LENGTH + len(text)
+        if end <= at + room:
+            self._view[at:end] = len(text).to_bytes(_LENGTH) + text

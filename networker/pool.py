@@ -50,13 +50,18 @@ class Channel:
         except OSError as error:
             LOG.debug("the master is not there: %s", error)
 
-    def follow(self) -> None:
-        """Log what the master says, answer it, and drain when it is gone."""
+    def follow(self, shared: SharedNotes) -> None:
+        """Log what the master says, answer it, and drain when it is gone.
+
+        :param shared: by which workers tell of its errors, such as a reload that is refused
+        """
         while message := self._receive():
             if "ask" in message:
                 self.tell("alive")
             else:
                 LOG.log(message["level"], message["text"])
+                if message["level"] >= logging.ERROR:
+                    shared.warn(message["text"])
         LOG.error("the master is gone: the workers finish and end")
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -119,14 +124,17 @@ def run(channel: Channel, arguments: Sequence[str]) -> int:
     for text in report.warnings:
         LOG.warning("%s", text)
     end_with_threads(channel)
-    threading.Thread(target=channel.follow, name="master", daemon=True).start()
-    launch = backend.get_component("launch")
     workers, calls = conf.networker.workers, 2 * conf.networker.threads
+    shared = SharedNotes(workers, calls)
+    threading.Thread(
+        target=channel.follow, args=(shared,), name="master", daemon=True
+    ).start()
+    launch = backend.get_component("launch")
     worker = Worker(
         conf,
         lambda: channel.tell("serving"),
         directory,
-        SharedNotes(workers, calls),
+        shared,
         report.facts.get("cloud"),
     )
     return int(launch(conf, worker, workers=workers).wait() or 0)

@@ -98,6 +98,7 @@ class Reporter:
             "calls": notes.calls(),
             "longest_wait": notes.longest_wait(),
             "recent": ended,
+            "warning": self._shared.warning() if self._shared else None,
             "siblings": self._shared.others() if self._shared else [],
         }
 

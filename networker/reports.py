@@ -128,6 +128,13 @@ class LastError(_Told, frozen=True):
     error: str | None = None
 
 
+class Warned(_Told, frozen=True):
+    """What the parent of workers has to say, such as that it refused a reload."""
+
+    text: str
+    when: float
+
+
 class Worker(_Told, frozen=True):
     """What a worker process tells of itself, or others tell of it.
 
@@ -165,6 +172,7 @@ class Worker(_Told, frozen=True):
     calls: tuple[Calls, ...] = ()
     longest_wait: float | None = None
     recent: tuple[Operation, ...] = ()
+    warning: Warned | None = None
     #: The process ids of the workers beside it, which have the same parent.
     siblings: tuple[int, ...] = ()
 

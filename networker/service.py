@@ -28,7 +28,7 @@ from networker import conf as options
 from networker import drivers, exceptions, logs, strict
 from networker.context import Context
 from networker.drivers import base
-from networker.notes import Notes, SharedNotes
+from networker.notes import Notes, Part, SharedNotes
 from networker.reporter import Question, Reporter
 from networker.rpc import client
 from networker.rpc.rabbitmq import broker, policies
@@ -116,6 +116,8 @@ class Worker(ServiceBase):  # type: ignore[misc]
                 self._monitor.close()
             if self._control:
                 self._control.close()
+            if self._shared:
+                self._shared.close()
             if self._driver:
                 self._driver.close()
         LOG.info("drained")
@@ -139,10 +141,12 @@ class Worker(ServiceBase):  # type: ignore[misc]
                 self._directory, notes, driver, server.trouble, facts
             )
             self._monitor.start()
-        self._answer_questions(notes, server)
+        self._answer_questions(notes, server, part)
         return server
 
-    def _answer_questions(self, notes: Notes, server: Server) -> None:
+    def _answer_questions(
+        self, notes: Notes, server: Server, part: Part | None
+    ) -> None:
         """Begin to answer who asks the pool."""
         transport = open_transport(self._conf)
         if not broker.uses_rabbit(transport):
@@ -156,7 +160,14 @@ class Worker(ServiceBase):  # type: ignore[misc]
         if self._monitor:
             reporter.cloud = self._monitor.cloud_trouble
         self._reporter = reporter
-        self._control = Control(transport, options.topic, Question, reporter.answer)
+
+        def changed(now: bool) -> None:
+            if part:
+                part.answering(now=now)
+
+        self._control = Control(
+            transport, options.topic, Question, reporter.answer, changed
+        )
         self._control.start()
 
     def _wait_for_broker(self, server: Server) -> bool:

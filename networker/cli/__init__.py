@@ -17,7 +17,17 @@ from typing import Any
 from cliff.app import App
 from cliff.commandmanager import CommandManager
 
-from networker.cli import call, check, dead, demo, health, show, status
+from networker.cli import (
+    call,
+    check,
+    dead,
+    demo,
+    health,
+    operation,
+    show,
+    status,
+    top,
+)
 from networker.rpc import contract
 
 _ABOUT = """The network side of a load balancer, as a service on a message bus.
@@ -53,8 +63,10 @@ class Networker(App):
         commands.add_command("demo", demo.Demo)
         commands.add_command("driver list", show.DriverList)
         commands.add_command("health", health.Health)
+        commands.add_command("operation", operation.ShowOperation)
         commands.add_command("sandbox show", show.SandboxShow)
         commands.add_command("status", status.Status)
+        commands.add_command("top", top.Top)
 
     def build_option_parser(
         self,

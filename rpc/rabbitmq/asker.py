@@ -16,7 +16,7 @@ import oslo_messaging
 from networker import exceptions
 from networker._types import known
 from networker.rpc.rabbitmq import broker
-from networker.rpc.rabbitmq.control import REPLIES, control_name
+from networker.rpc.rabbitmq.control import control_name, replies_name
 from networker.rpc.rabbitmq.pyamqp import on_alarms
 
 Found = TypeVar("Found")
@@ -46,7 +46,7 @@ class Asker:
     def __init__(self, transport: oslo_messaging.RPCTransport, topic: str) -> None:
         self._transport = transport
         self._topic = topic
-        self._replies = f"{REPLIES}{uuid.uuid4().hex}"
+        self._replies = f"{replies_name(topic)}{uuid.uuid4().hex}"
         self._open: contextlib.ExitStack | None = None
         self._probe: Any = None
         self._channel: Any = None

@@ -34,13 +34,19 @@ _MOST, _WAITING, _A_SECOND = 4096, 32, 20
 _REFUSED = 60.0
 #: Seconds that closing waits for the connection.
 _CLOSING = 2.0
-#: Names of queues for answers begin so; a worker writes into no other one.
-REPLIES = "reply_"
 
 
 def control_name(topic: str) -> str:
     """Name the exchange for questions to the workers of a topic."""
     return f"{topic}.control"
+
+
+def replies_name(topic: str) -> str:
+    """Return how names of queues for answers begin; a worker writes into no others.
+
+    Whoever may do what a worker does may have one.
+    """
+    return f"{control_name(topic)}.reply_"
 
 
 def control_exchange(topic: str) -> entity.Exchange:
@@ -109,6 +115,7 @@ class Control(Generic[Question]):
     :param topic: that the worker listens on
     :param kind: of questions; what is none is ignored
     :param answer: returns what can be told as JSON; None for no answer
+    :param changed: is called with whether questions come, whenever that changes
     """
 
     def __init__(
@@ -117,8 +124,10 @@ class Control(Generic[Question]):
         topic: str,
         kind: type[Question],
         answer: Callable[[Question], Any],
+        changed: Callable[[bool], None],
     ) -> None:
         driver = transport._driver
+        self._replies = replies_name(topic)
         self._answer = answer
         self._decoder = msgspec.json.Decoder(kind)
         self._answered: collections.deque[float] = collections.deque(maxlen=_A_SECOND)
@@ -127,6 +136,9 @@ class Control(Generic[Question]):
         )
         self._connection.supervision = _Supervision(self._connection.supervision.place)
         self._connection.declare_consumer(_Questions(topic, self._take))
+        self._connection.renewed = lambda _channel: changed(True)
+        self._connection.lost = lambda _loss, _subscribed: changed(False)
+        self._changed = changed
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
@@ -137,6 +149,7 @@ class Control(Generic[Question]):
     def close(self) -> None:
         """Answer no more."""
         self._closing.set()
+        self._changed(False)
         self._connection.stop_consuming()
         if self._thread.is_alive():
             self._thread.join(_CLOSING)
@@ -152,7 +165,7 @@ class Control(Generic[Question]):
     def _take(self, message: Any) -> None:
         asked = message.properties
         queue, number = asked.get("reply_to"), asked.get("correlation_id")
-        if not (isinstance(queue, str) and queue.startswith(REPLIES)):
+        if not (isinstance(queue, str) and queue.startswith(self._replies)):
             return
         now = time.monotonic()
         busy = len(self._answered) == _A_SECOND and now - self._answered[0] < 1

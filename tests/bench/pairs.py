@@ -8,6 +8,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
+from tests.bench import observing
 from tests.bench.conditions import Setup
 from tests.bench.contestants import PEERS, Contestant, Cost
 from tests.bench.ends.loop import Order
@@ -115,7 +116,12 @@ def cpu(setup: Setup, *, seconds: float = 2.0) -> list[Row]:
 
     :param seconds: for each measurement
     """
-    return _rows(setup, seconds, "ms", _total, _parts)
+    rows = _rows(setup, seconds, "ms", _total, _parts)
+    totals = [
+        statistics.median(_total(cost) for cost in found.costs["networker"])
+        for found in _measured(setup, seconds)
+    ]
+    return rows + observing.observing(setup, min(totals))
 
 
 def _total(cost: Cost) -> float:

@@ -15,6 +15,7 @@ from tests.chaos import (
     lifecycles,
     poison,
     quiet,
+    seen,
     stopped,
     twins,
 )
@@ -92,6 +93,13 @@ ALL = {
                 "callers": 16,
                 "masters": 2,
             },
+        ),
+        Experiment(
+            "seen",
+            seen.seen,
+            "kill, stop, cut, poison, alarm, bad reload: seen in status, most in 5 s; beside "
+            "the metric and rabbitmqctl",
+            {"causes": ("stop", "reload")},
         ),
         Experiment(
             "quiet",

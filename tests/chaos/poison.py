@@ -23,9 +23,9 @@ from tests.chaos.kills import LATENCY
 from tests.chaos.load import Load, tally
 from tests.chaos.results import Result
 
-_ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[2]
 #: The name of the load balancer that is poison.
-_POISON = "poison"
+POISON = "poison"
 #: Deliveries until a request is put aside: the first one and five more.
 _DELIVERIES = 10
 
@@ -38,18 +38,18 @@ class PoisonDriver(SandboxDriver):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
-        self._marker = _marker(conf)
+        self._marker = marker_of(conf)
 
     def allocate_vip(self, load_balancer: LoadBalancer) -> VIP:
         """Reserve the virtual IP of a load balancer, unless that is poison."""
-        if load_balancer.name == _POISON and self._marker.exists():
+        if load_balancer.name == POISON and self._marker.exists():
             with self._marker.open("a") as marker:
                 marker.write(f"{os.getpid()}\n")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().allocate_vip(load_balancer)
 
 
-def _marker(conf: cfg.ConfigOpts) -> pathlib.Path:
+def marker_of(conf: cfg.ConfigOpts) -> pathlib.Path:
     return pathlib.Path(conf.sandbox.database).with_suffix(".poison")
 
 
@@ -58,11 +58,11 @@ def poison(setup: Setup, *, callers: int = 32, masters: int = 3) -> Result:
     bench = Sandboxed(
         setup, "poison", latency=LATENCY, networker={"driver": "chaos-poison"}
     )
-    marker = _marker(bench.conf)
+    marker = marker_of(bench.conf)
     marker.touch()
     with pytest.MonkeyPatch.context() as environment:
-        plugin = _installed(setup.directory / "plugin")
-        environment.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{_ROOT}")
+        plugin = installed(setup.directory / "plugin")
+        environment.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{ROOT}")
         with opened(bench, masters):
             return _poisoned(bench, setup, marker, callers)
 
@@ -72,9 +72,7 @@ def _poisoned(
 ) -> Result:
     load = Load(bench, setup.seed, callers, pause=0.2)
     network_id = next(n.id for n in bench.sandbox.networks() if n.name == "vip-net")
-    lb = LoadBalancer(
-        id=str(uuid.uuid4()), name=_POISON, vip=VIP(network_id=network_id)
-    )
+    lb = LoadBalancer(id=str(uuid.uuid4()), name=POISON, vip=VIP(network_id=network_id))
     with load.running():
         setup.say("poisoned")
         bench.connect().cast.allocate_vip(lb)
@@ -87,7 +85,7 @@ def _poisoned(
     result.at_most("runs", len(marker.read_text().splitlines()), _DELIVERIES)
     result.exactly("put aside", _dead(bench), 1)
     marker.unlink()
-    _replay(bench)
+    replay(bench)
     name = naming.vip_port(lb.id or "")
     until(lambda: bench.sandbox.ports(name=name), "the replayed request's effect")
     result.exactly("done by the replay", len(bench.sandbox.ports(name=name)), 1)
@@ -102,7 +100,7 @@ def _dead(bench: Sandboxed) -> int:
         return int(declared.message_count)
 
 
-def _replay(bench: Sandboxed) -> None:
+def replay(bench: Sandboxed) -> None:
     """Do what an operator would."""
     subprocess.run(
         [
@@ -120,7 +118,7 @@ def _replay(bench: Sandboxed) -> None:
     )
 
 
-def _installed(directory: pathlib.Path) -> pathlib.Path:
+def installed(directory: pathlib.Path) -> pathlib.Path:
     """Make the driver known as an installed package would; return its directory."""
     info = directory / "chaos_poison-0.dist-info"
     info.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experiment: how soon an operator sees what is wrong, and where.
+
+Three workers under two hosts' names. For each cause three watches run at the same time:
+what ``networker status`` and ``networker top`` show, the metric of the endpoint for which
+there is an alert, and what ``rabbitmqctl`` alone shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent import futures
+
+import psutil
+import pytest
+from prometheus_client import parser
+
+from networker import exceptions, listening
+from networker.cli.topview import Rates
+from networker.inquiry import Pool
+from networker.models import VIP, LoadBalancer
+from networker.reports import PoolState
+from networker.testing import processes, rabbitmq
+from tests.chaos import poison
+from tests.chaos.bench import Sandboxed, Setup, opened, until
+from tests.chaos.results import Result
+from tests.chaos.tcpproxy import TcpProxy
+
+#: Seconds of a round trip of the sandbox: calls are to run when something happens.
+_LATENCY = 2.0
+#: Seconds between looks.
+_EVERY = 0.2
+#: Seconds within which status has to show it.
+_SOON = 5.0
+_HOSTS = ("net-1", "net-2")
+
+Watch = Callable[[], object]
+
+
+class _Hosts(Sandboxed):
+    """Two masters with hosts' names and endpoints of their own, the second behind a proxy.
+
+    :param proxy: between the second master and the broker
+    """
+
+    def __init__(self, setup: Setup, proxy: TcpProxy) -> None:
+        super().__init__(
+            setup, "seen", latency=_LATENCY, networker={"driver": "chaos-poison"}
+        )
+        self._common = self._settings
+        self._urls = (
+            setup.node.url,
+            setup.node.url.replace(f":{setup.node.port}", f":{proxy.port}"),
+        )
+        self.addresses = [f"127.0.0.1:{rabbitmq.free_port()}" for _ in _HOSTS]
+
+    def start(self) -> processes.Workers:
+        """Start the master of the next host."""
+        number = len(self.masters)
+        own: dict[str, dict[str, object]] = {
+            "DEFAULT": {"transport_url": self._urls[number]},
+            "networker": {
+                "host": _HOSTS[number],
+                "listen": self.addresses[number],
+                "workers": 2 - number,
+            },
+        }
+        self._settings = {
+            group: {**values, **own.get(group, {})}
+            for group, values in self._common.items()
+        }
+        return super().start()
+
+    def metric(self, name: str, host: int = 0) -> float | None:
+        """Return the sum of a metric's samples; None if nobody tells it."""
+        try:
+            text = listening.ask(self.addresses[host], "/metrics").text
+        except OSError:
+            return None
+        return sum(
+            sample.value
+            for family in parser.text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name
+        )
+
+    def listed(self) -> tuple[int, int]:
+        """Return what rabbitmqctl lists: who consumes from the topic, and dead letters."""
+        text = self.node.control("list_queues", "name", "consumers", "messages")
+        rows = {row[0]: row for row in map(str.split, text.splitlines()) if row}
+        topic, dead = rows.get(self.topic), rows.get(f"{self.topic}.dead")
+        return int(topic[1]) if topic else 0, int(dead[2]) if dead else 0
+
+
+class _Eyes:
+    """Looks as ``networker status`` and ``networker top`` do."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool, self._rates = pool, Rates()
+
+    def look(self) -> PoolState | None:
+        """Ask once; None if the broker is away."""
+        try:
+            state = self._pool.ask(policies=False)
+        except exceptions.BusUnavailable:
+            return None
+        self._rates.add(state)
+        return state
+
+    def says(self, text: str) -> bool:
+        """Tell whether something that is not well has a text in it."""
+        state = self.look()
+        lines = [*(state.unwell if state else ()), *self._rates.gone()]
+        return any(text in line for line in lines)
+
+    def well(self) -> bool:
+        """Tell whether all three workers serve, and nothing else is wrong."""
+        state = self.look()
+        return state is not None and len(state.workers) == 3 and not state.unwell
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cause:
+    """Something that goes wrong.
+
+    :param harm: does it
+    :param watches: by where it is to be seen
+    :param heal: mends it
+    :param within: seconds that the watches have
+    """
+
+    name: str
+    harm: Callable[[], object]
+    watches: dict[str, Watch]
+    heal: Callable[[], object] = lambda: None
+    within: float = 30.0
+
+
+def seen(setup: Setup, *, causes: tuple[str, ...] = ()) -> Result:
+    """Let each thing happen, and measure after how many seconds it is seen where.
+
+    :param causes: names of those that shall happen; all if there are none
+    """
+    result = Result()
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        TcpProxy(setup.node.port) as proxy,
+    ):
+        plugin = poison.installed(setup.directory / "plugin")
+        environment.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{poison.ROOT}")
+        bench = _Hosts(setup, proxy)
+        with opened(bench, len(_HOSTS)), Pool(bench.conf) as pool:
+            eyes = _Eyes(pool)
+            for cause in _causes(bench, eyes, proxy):
+                if not causes or cause.name in causes:
+                    until(eyes.well, "all to be well", timeout=120)
+                    with _busy(bench):
+                        _watch(setup, cause, result)
+                        cause.heal()
+            until(eyes.well, "all to be well", timeout=120)
+    return result
+
+
+def _causes(bench: _Hosts, eyes: _Eyes, proxy: TcpProxy) -> Iterator[_Cause]:
+    yield _kill(bench, eyes)
+    yield _stop(bench, eyes)
+    yield _Cause(
+        "cut",
+        proxy.stall,
+        {
+            "status": lambda: eyes.says("do not answer") or eyes.says("is gone"),
+            "metric": lambda: bench.metric("networker_workers_subscribed", 1) == 0,
+            "rabbitmqctl": lambda: bench.listed()[0] < 3,
+        },
+        proxy.resume,
+        within=60.0,
+    )
+    yield _poison(bench, eyes)
+    yield _Cause(
+        "alarm",
+        lambda: bench.node.control("set_vm_memory_high_watermark", "absolute", "1000"),
+        {
+            "status": lambda: eyes.says("takes no messages"),
+            "metric": lambda: bench.metric("networker_workers_subscribed") == 0,
+            "rabbitmqctl": lambda: (
+                "memory" in bench.node.control("eval", "rabbit_alarm:get_alarms().")
+            ),
+        },
+        lambda: bench.node.control("set_vm_memory_high_watermark", "0.4"),
+    )
+    yield _reload(bench, eyes)
+
+
+def _kill(bench: _Hosts, eyes: _Eyes) -> _Cause:
+    before = [bench.metric("networker_redeliveries_total") or 0.0]
+
+    def harm() -> None:
+        before[0] = bench.metric("networker_redeliveries_total") or 0.0
+        bench.children_of(bench.masters[0])[0].kill()
+
+    return _Cause(
+        "kill",
+        harm,
+        {
+            "status": lambda: eyes.says("is gone"),
+            "metric": lambda: (
+                (bench.metric("networker_redeliveries_total") or 0.0) > before[0]
+            ),
+            "rabbitmqctl": lambda: bench.listed()[0] < 3,
+        },
+    )
+
+
+def _stop(bench: _Hosts, eyes: _Eyes) -> _Cause:
+    victims: list[psutil.Process] = []
+
+    def harm() -> None:
+        victims[:] = bench.children_of(bench.masters[0])[:1]
+        victims[0].suspend()
+
+    return _Cause(
+        "stop",
+        harm,
+        {
+            "status": lambda: eyes.says("hangs"),
+            "metric": lambda: bench.metric("networker_workers_hanging") == 1,
+            "rabbitmqctl": lambda: bench.listed()[0] < 3,
+        },
+        lambda: victims[0].resume(),
+        within=60.0,
+    )
+
+
+def _poison(bench: _Hosts, eyes: _Eyes) -> _Cause:
+    marker, before = poison.marker_of(bench.conf), [0.0]
+    network_id = next(n.id for n in bench.sandbox.networks() if n.name == "vip-net")
+    vip = VIP(network_id=network_id)
+    lb = LoadBalancer(id=str(uuid.uuid4()), name=poison.POISON, vip=vip)
+
+    def harm() -> None:
+        before[0] = bench.metric("networker_redeliveries_total") or 0.0
+        marker.touch()
+        bench.connect().cast.allocate_vip(lb)
+
+    def heal() -> None:
+        marker.unlink()
+        poison.replay(bench)
+
+    return _Cause(
+        "poison",
+        harm,
+        {
+            "status": lambda: eyes.says("dead letters"),
+            "metric": lambda: (
+                (bench.metric("networker_redeliveries_total") or 0.0) > before[0]
+            ),
+            "rabbitmqctl": lambda: bench.listed()[1] > 0,
+        },
+        heal,
+        within=120.0,
+    )
+
+
+def _reload(bench: _Hosts, eyes: _Eyes) -> _Cause:
+    master = bench.masters[0]
+    config = master.log_path.with_suffix(".conf")
+    right = config.read_text()
+
+    def hang_up() -> None:
+        master.process.send_signal(signal.SIGHUP)
+
+    def harm() -> None:
+        config.write_text(right.replace("chaos-poison", "nothing"))
+        hang_up()
+
+    def heal() -> None:
+        config.write_text(right)
+        hang_up()
+
+    # Neither a metric nor the broker knows of it.
+    watches: dict[str, Watch] = {"status": lambda: eyes.says("reload refused")}
+    return _Cause("reload", harm, watches, heal)
+
+
+@contextlib.contextmanager
+def _busy(bench: _Hosts) -> Iterator[None]:
+    """Have calls running on all workers, when something happens."""
+    network = bench.connect().with_options(timeout=120)
+
+    def ask() -> None:
+        with contextlib.suppress(exceptions.NetworkException):
+            network.get_port(str(uuid.uuid4()))
+
+    with futures.ThreadPoolExecutor(9) as pool:
+        asked = [pool.submit(ask) for _ in range(9)]
+        yield
+        for each in asked:
+            each.result()
+
+
+def _watch(setup: Setup, cause: _Cause, result: Result) -> None:
+    """Do harm, and note when it is seen."""
+    with futures.ThreadPoolExecutor(len(cause.watches)) as pool:
+        began = time.monotonic()
+        cause.harm()
+        setup.say(cause.name)
+        found = {
+            where: pool.submit(_until_seen, watch, began, cause.within)
+            for where, watch in cause.watches.items()
+        }
+        for where, future in found.items():
+            took, name = future.result(), f"{cause.name}: {where}"
+            if took is None:
+                result.remarks.append(f"{name} not within {cause.within:.0f} s")
+            elif where == "status" and cause.name not in {"poison", "reload"}:
+                result.at_most(name, took, _SOON, "s")
+            else:
+                result.note(name, took, "s")
+        result.exactly(
+            f"{cause.name}: not seen by status",
+            int(found["status"].result() is None),
+            0,
+        )
+
+
+def _until_seen(watch: Watch, began: float, within: float) -> float | None:
+    with contextlib.suppress(TimeoutError):
+        until(watch, "it to be seen", timeout=within, every=_EVERY)
+        return time.monotonic() - began
+    return None
