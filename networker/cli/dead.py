@@ -11,14 +11,11 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from networker import exceptions
+from networker import letters as contents
 from networker.cli.base import Operation, cells
 from networker.rpc.rabbitmq.dead_letters import DeadLetters, Letter
 from networker.rpc.transport import open_transport
 from networker.service import Refused
-
-_COLUMNS = ("operation_id", "method", "about", "when", "reason", "deliveries")
-#: As many characters of an id tell it from others.
-_SHORT = 8
 
 
 class _Dead(Operation):
@@ -79,8 +76,8 @@ class DeadList(_Dead, Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         """Return a row for each dead letter."""
         letters = self.letters().read(parsed_args.limit)
-        rows = [(n, *_row(letter)) for n, letter in enumerate(letters, 1)]
-        return ("number", *_COLUMNS), [cells(row) for row in rows]
+        rows = [(n, *contents.row(letter)) for n, letter in enumerate(letters, 1)]
+        return ("number", *contents.COLUMNS), [cells(row) for row in rows]
 
 
 class DeadShow(_Dead, ShowOne):
@@ -106,7 +103,7 @@ class DeadShow(_Dead, ShowOne):
         found = [letter for letter in self.letters().read() if letter.id == wanted]
         if not found:
             raise exceptions.NetworkException(f"there is no dead letter {wanted}")
-        fields = _fields(found[0])
+        fields = contents.fields(found[0])
         return list(fields), cells(fields.values())
 
 
@@ -187,53 +184,6 @@ class DeadDrop(_Some):
         self.app.stdout.flush()
         if self.app.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise exceptions.NetworkException("nothing was removed")
-
-
-def _row(letter: Letter) -> tuple[Any, ...]:
-    when = letter.when.isoformat(sep=" ", timespec="seconds") if letter.when else None
-    return (
-        letter.id,
-        letter.method,
-        about(letter.arguments or {}),
-        when,
-        letter.reason,
-        letter.deliveries,
-    )
-
-
-def _fields(letter: Letter) -> dict[str, Any]:
-    fields = dict(zip(_COLUMNS, _row(letter), strict=True))
-    del fields["about"]
-    if letter.request is None:
-        fields["body"] = letter.body
-    else:
-        parts = letter.request.items()
-        fields["arguments"] = letter.arguments
-        fields["context"] = letter.context
-        # Those of the context begin with an underscore, too.
-        fields["envelope"] = {
-            k: v for k, v in parts if k != "args" and not k.startswith("_context_")
-        }
-    properties = letter.message.properties.items()
-    fields["headers"] = letter.message.headers
-    fields["properties"] = {k: v for k, v in properties if k != "application_headers"}
-    return fields
-
-
-def about(arguments: dict[str, Any]) -> str:
-    """Return the ids in a request's arguments, shortened.
-
-    :param arguments: as they were sent
-    """
-    found = []
-    for name, value in arguments.items():
-        if isinstance(value, dict):
-            known = [key for key in value if key == "id" or key.endswith("_id")]
-            first = min(known, key=lambda key: key != "id", default="id")
-            name, value = f"{name}.{first}", value.get(first)
-        if name.endswith("id") and isinstance(value, str):
-            found.append(f"{name}={value[:_SHORT]}")
-    return " ".join(found)
 
 
 def _positive(text: str) -> int:

@@ -146,6 +146,18 @@ def test_nothing_is_dead(run, channel, topic):
     assert run("dead", "drop", "--all", "--yes")[:2] == (0, "")
 
 
+def test_secrets_are_not_shown(run, bury, listed):
+    """Passwords and tokens in requests and in what is none are not on the screen."""
+    secret = "s3cr3t-of-somebody"
+    bury(envelope("op-secret", "plug_vip", vip={"auth_token": secret}))
+    bury(f"password={secret}".encode(), "text/plain")
+    for row in listed(2):
+        code, out, _ = run("dead", "show", row["operation_id"], "-f", "json")
+        assert code == 0
+        assert secret not in out
+        assert "***" in out
+
+
 def test_a_list_tells_what_died_and_changes_nothing(bury, listed):
     """Order, ids, time and reason are told, and looking again shows the same."""
     bury(envelope("op-1", load_balancer={"id": NOWHERE}), reason="delivery_limit")
