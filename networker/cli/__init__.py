@@ -22,6 +22,7 @@ from networker.cli import (
     check,
     dead,
     demo,
+    drawing,
     health,
     operation,
     show,
@@ -65,6 +66,7 @@ class Networker(App):
         commands.add_command("health", health.Health)
         commands.add_command("operation", operation.ShowOperation)
         commands.add_command("sandbox show", show.SandboxShow)
+        commands.add_command("show", drawing.Show)
         commands.add_command("status", status.Status)
         commands.add_command("top", top.Top)
 
