@@ -40,10 +40,10 @@ stroke-dasharray: 7 4; }
 """
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _LINE, _PAD, _GAP = 18, 10, 18
-_LEFT, _MIDDLE, _RIGHT = 20, 480, 860
-_WIDE, _NARROW = 400, 300
-#: Characters of a line in a box of that width.
-_LONGEST = {_WIDE: 54, _NARROW: 40}
+_WIDE, _NARROW = 440, 330
+_LEFT, _MIDDLE, _RIGHT = 20, 540, 950
+#: Characters of a line in a box of that width: bold ones, and others.
+_LONGEST = {_WIDE: (46, 56), _NARROW: (34, 42)}
 _WIDTH = _RIGHT + _WIDE + 2 * _PAD + _LEFT
 
 
@@ -62,18 +62,15 @@ class _Box:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """Its lines as they fit, each with its class."""
-        rows = [(row, "head") for row in self._wrapped(self.lines[:1])]
-        rows += [(row, "") for row in self._wrapped(self.lines[1:])]
+        bold, usual = _LONGEST[self.width]
+        rows = [(row, "head") for row in _wrapped(self.lines[:1], bold)]
+        rows += [(row, "") for row in _wrapped(self.lines[1:], usual)]
         marked = [words.trouble(each) for each in self.troubles]
-        return rows + [(row, "wrong") for row in self._wrapped(marked)]
+        return rows + [(row, "wrong") for row in _wrapped(marked, bold)]
 
     @property
     def height(self) -> int:
         return len(self.rows) * _LINE + 2 * _PAD
-
-    def _wrapped(self, lines: Iterable[str]) -> list[str]:
-        longest = _LONGEST[self.width]
-        return [row for line in lines for row in textwrap.wrap(line, longest)]
 
 
 def svg(survey: Survey, *, styled: bool = True) -> str:
@@ -82,6 +79,12 @@ def svg(survey: Survey, *, styled: bool = True) -> str:
     :param styled: whether :data:`STYLE` is in it; without it, the page has to have it
     """
     return _Picture(survey, styled).document()
+
+
+def _wrapped(lines: Iterable[str], longest: int) -> list[str]:
+    # An id is not broken at its hyphens.
+    wrapped = (textwrap.wrap(each, longest, break_on_hyphens=False) for each in lines)
+    return [row for rows in wrapped for row in rows]
 
 
 class _Picture:
@@ -142,8 +145,10 @@ class _Picture:
     def _place_networks(self) -> int:
         top = _GAP
         for network in self._survey.networks.values():
-            lines = [f"network {words.network(network)}"]
-            lines += words.subnets(network, self._survey)
+            named = f"network {words.network_name(network.id, self._survey)}"
+            off = ["switched off"] if network.admin_state_up is False else []
+            subnets = words.subnets(network, self._survey)
+            lines = [named, network.id or "", *off, *subnets]
             box = _Box(lines, kind="network", width=_NARROW)
             self._networks[network.id or ""] = box
             top = self._place(box, _MIDDLE, top) + _GAP
