@@ -13,7 +13,7 @@ PROMTOOL := $(PROMETHEUS)/usr/bin/promtool
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo programs test test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs html rabbitmq clean \
+.PHONY: help demo programs test test-console test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs html rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make test-wheel  build sdist and wheel, and test the wheel"
 	@echo "make test-container  follow Containerfile in a chroot, and run the worker; as root, with"
 	@echo "                 debootstrap"
+	@echo "make test-console  the web console in Chromium; PICTURES=docs/pictures for the documents'"
 	@echo "make test-oldest the bus on the oldest oslo.messaging that setup.cfg allows"
 	@echo "make test-rabbitmq4  the bus and the short experiments on RabbitMQ 4, wherever the"
 	@echo "                 system has another one: then as root, with debootstrap;"
@@ -98,7 +99,7 @@ $(PROMTOOL):
 
 test: $(VENV)/.develop rabbitmq programs
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n 4 --dist loadfile -m "not cloud and not long" \
+	$(PYTEST) -n 4 --dist loadfile -m "not cloud and not long and not browser" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-long: $(VENV)/.develop rabbitmq
@@ -186,6 +187,20 @@ test-octavia-cloud: $(OCTAVIA)/.develop rabbitmq
 
 test-container: $(VENV)/.develop rabbitmq
 	$(BIN)/python -W ignore -m tests.container
+
+# Chromium is Debian's; playwright would download another one.
+test-console: $(VENV)/.develop rabbitmq
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium"; \
+		$(APT) update -qq && \
+		$(APT) install -qq -y --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "Chromium is not installed: sudo apt-get install chromium" >&2; exit 2; \
+	fi
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt \
+		-e '.[test-console]'
+	$(if $(PICTURES),PICTURES=$(PICTURES)) $(PYTEST) -q tests/console
 
 test-wheel: $(VENV)/.develop rabbitmq programs
 	$(BIN)/python tests/wheel.py

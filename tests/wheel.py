@@ -41,6 +41,10 @@ def check_contents(wheel: pathlib.Path) -> None:
         "rpc/rabbitmq/messaging_driver.py",
         "drivers/sandbox/topology.yaml",
         "py.typed",
+        "console/static/console.css",
+        "console/static/console.js",
+        "console/static/icon.svg",
+        "console/static/index.html",
     ):
         if f"networker/{needed}" not in names:
             sys.exit(f"the wheel lacks networker/{needed}")

@@ -20,6 +20,7 @@ from cliff.commandmanager import CommandManager
 from networker.cli import (
     call,
     check,
+    console,
     dead,
     demo,
     drawing,
@@ -57,6 +58,7 @@ class Networker(App):
         for method in contract.methods().values():
             commands.add_command(f"call {method.name}", call.command(method))
         commands.add_command("config check", check.ConfigCheck)
+        commands.add_command("console", console.Console)
         commands.add_command("dead drop", dead.DeadDrop)
         commands.add_command("dead list", dead.DeadList)
         commands.add_command("dead replay", dead.DeadReplay)

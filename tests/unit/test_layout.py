@@ -264,3 +264,12 @@ def test_the_worker_loads_no_eventlet():
 def test_nothing_is_loaded_for_metrics():
     """A worker of which nobody wants to know how it is has nothing of it."""
     assert "prometheus_client" not in loaded_by("import networker.pool")
+
+
+def test_nothing_is_loaded_for_the_console():
+    """Neither a worker nor another command of the operator's has anything of it."""
+    for module in ("networker.pool", "networker.master", "networker.cli"):
+        loaded = loaded_by(
+            f"import {module}, sys; assert 'networker.console' not in sys.modules"
+        )
+        assert not loaded & {"starlette", "uvicorn", "anyio"}
