@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import pathlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from networker.console.watch import EVERY, State, Watch
 from networker.drawing import Survey, svg, text
 from networker.drawing.svg import STYLE
 from networker.models import VIP, Amphora, LoadBalancer
+
+LOG = logging.getLogger(__name__)
 
 _FILES = pathlib.Path(__file__).parent / "static"
 #: Amphorae that one drawing can have.
@@ -88,6 +91,7 @@ class Console:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._watch = Watch(self._sources.pool, self._every)
         task = asyncio.create_task(self._watch.run())
+        task.add_done_callback(_complain)
         try:
             yield
         finally:
@@ -142,6 +146,13 @@ class Console:
                 "troubles": found.troubles,
             }
         )
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """Log why the pool is not asked any more."""
+    error = None if task.cancelled() else task.exception()
+    if error:
+        LOG.critical("the pool is not asked any more: %s", error, exc_info=error)
 
 
 async def _failed(_request: Request, error: Exception) -> Response:

@@ -59,7 +59,8 @@ class Rates:
 
     def __init__(self, step: float = _STEP) -> None:
         self._step = step
-        self._last: dict[str, dict[str, Any]] = {}
+        #: By worker process: when it told them, and its counters by method.
+        self._last: dict[str, tuple[float, dict[str, Any]]] = {}
         self._asked: float | None = None
         self._now: Sample | None = None
         #: The oldest first; the last one may still grow.
@@ -81,20 +82,25 @@ class Rates:
             self._now.seconds += max(0.0, at - self._asked)
         self._now.at = at
         for worker in workers:
-            self._note_worker(self._now, worker)
+            self._note_worker(self._now, worker, at)
+        gone = [name for name, (seen, _) in self._last.items() if at - seen > _KEPT]
+        for name in gone:
+            del self._last[name]
         self._asked = at
 
-    def _note_worker(self, sample: Sample, worker: Mapping[str, Any]) -> None:
+    def _note_worker(
+        self, sample: Sample, worker: Mapping[str, Any], at: float
+    ) -> None:
         if worker.get("hangs"):
             return  # it told nothing
         name = f"{worker['host']}:{worker['pid']}:{worker['since']}"
-        known = self._last.get(name, {})
+        _, known = self._last.get(name, (at, {}))
         is_new = self._asked is not None and (worker["since"] or 0.0) >= self._asked
         now = {each["method"]: each for each in worker["calls"]}
         if name in self._last or is_new:
             for method, each in now.items():
                 _add_growth(sample, each, known.get(method))
-        self._last[name] = now
+        self._last[name] = at, now
 
     def summary(self) -> dict[str, Any]:
         """Return the sums of the last hour, for JSON."""
@@ -159,9 +165,18 @@ class Watch:
         self._changed = asyncio.Condition()
         self._told: dict[str, Any] | None = None
         self._pool: State | None = None
+        self._ended = False
 
     async def run(self) -> None:
-        """Ask until it is cancelled."""
+        """Ask until it is cancelled; what else ends it ends :meth:`messages`, too."""
+        try:
+            await self._run()
+        finally:
+            self._ended = True
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def _run(self) -> None:
         while True:
             error = None
             try:
@@ -188,7 +203,9 @@ class Watch:
         told = None
         while True:
             async with self._changed:
-                while self._told is told or self._told is None:
+                while not self._ended and self._told is told:
                     await self._changed.wait()
                 told = self._told
+            if self._ended or told is None:
+                return
             yield told

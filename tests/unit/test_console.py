@@ -44,7 +44,7 @@ class Pretended:
             workers=(Worker(host="net1", pid=4711, since=900.0),),
         )
         self.replayed: list[str] = []
-        self.error: exceptions.NetworkException | None = None
+        self.error: Exception | None = None
         self.asked = 0
 
     def pool(self) -> dict[str, Any]:
@@ -270,6 +270,20 @@ class TestEvents:
             assert told["pool"]["workers"]
             sources.error = None
             assert next(each for each in stream if not each["error"])
+
+    def test_what_nobody_foresaw(self, app, sources, caplog):
+        """A defect ends the stream, and is logged with where it is."""
+        with (
+            served(app) as url,
+            httpx2.stream("GET", f"{url}/events", timeout=20) as got,
+        ):
+            stream = messages(got.iter_lines())
+            assert next(stream)["error"] is None
+            sources.error = ZeroDivisionError("a defect")
+            assert all(each["error"] is None for each in stream)
+            sources.error = None
+        (logged,) = [each for each in caplog.records if each.levelname == "CRITICAL"]
+        assert "a defect" in logged.getMessage()
 
     def test_nobody_looks(self, app, sources):
         """The pool is asked also while nobody looks, for the rates of the hour."""
