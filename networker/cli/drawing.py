@@ -54,28 +54,7 @@ class Show(Operation):
             default="text",
             help="(default: text)",
         )
-        parser.add_argument(
-            "--amphora",
-            action="append",
-            default=[],
-            metavar="ID[=SERVER]",
-            help="an amphora of it, with the id of its server if no port tells that; "
-            "can be repeated",
-        )
-        parser.add_argument(
-            "--vip-port", metavar="ID", help="the VIP's port, if a user brought it"
-        )
-        parser.add_argument(
-            "--timeout",
-            type=float,
-            metavar="SECONDS",
-            help="how long each question may take",
-        )
-        parser.add_argument(
-            "--direct",
-            action="store_true",
-            help="ask the configured driver in this process, and not the workers",
-        )
+        _add_choices(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -96,6 +75,31 @@ class Show(Operation):
             found = survey(driver, balancer)
         self._troubles = len(found.troubles)
         self.app.stdout.write(_DRAW[parsed_args.format](found))
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--amphora",
+        action="append",
+        default=[],
+        metavar="ID[=SERVER]",
+        help="an amphora of it, with the id of its server if no port tells that; "
+        "can be repeated",
+    )
+    parser.add_argument(
+        "--vip-port", metavar="ID", help="the VIP's port, if a user brought it"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long each question may take",
+    )
+    parser.add_argument(
+        "--direct",
+        action="store_true",
+        help="ask the configured driver in this process, and not the workers",
+    )
 
 
 def named(

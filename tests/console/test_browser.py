@@ -154,7 +154,8 @@ def test_a_letter_is_replayed(operated, page, bury):
 
 def test_a_question_can_be_left(operated, page, bury):
     """Escape leaves everything as it is."""
-    bury(envelope(str(uuid.uuid4())))
+    operation_id = str(uuid.uuid4())
+    bury(envelope(operation_id))
     page.goto(operated.url)
     page.get_by_role("button", name="Look at dead letters").click()
     page.get_by_role("button", name="Replay").first.click()
@@ -163,6 +164,7 @@ def test_a_question_can_be_left(operated, page, bury):
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     page.get_by_text("1 in the queue.").wait_for()
+    assert operation_id in rows(page, "dead-letters").inner_text()
 
 
 def test_a_drawing(operated, page):
