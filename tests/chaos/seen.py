@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -159,12 +160,19 @@ def seen(setup: Setup, *, causes: tuple[str, ...] = ()) -> Result:
             eyes = _Eyes(pool)
             for cause in _causes(bench, eyes, proxy):
                 if not causes or cause.name in causes:
-                    until(eyes.well, "all to be well", timeout=120)
-                    with _busy(bench):
-                        _watch(setup, cause, result)
-                        cause.heal()
+                    until(lambda: _is_well(bench, eyes), "all to be well", timeout=120)
+                    with _busy(bench, eyes):
+                        try:
+                            _watch(setup, cause, result)
+                        finally:
+                            cause.heal()
             until(eyes.well, "all to be well", timeout=120)
     return result
+
+
+def _is_well(bench: _Hosts, eyes: _Eyes) -> bool:
+    """Tell whether nothing is left of what went wrong before, in the broker's lists too."""
+    return eyes.well() and bench.listed() == (3, 0)
 
 
 def _causes(bench: _Hosts, eyes: _Eyes, proxy: TcpProxy) -> Iterator[_Cause]:
@@ -184,7 +192,7 @@ def _causes(bench: _Hosts, eyes: _Eyes, proxy: TcpProxy) -> Iterator[_Cause]:
     yield _poison(bench, eyes)
     yield _Cause(
         "alarm",
-        lambda: bench.node.control("set_vm_memory_high_watermark", "absolute", "1000"),
+        lambda: _set_limit(bench, "{absolute, 1000}"),
         {
             "status": lambda: eyes.says("takes no messages"),
             "metric": lambda: bench.metric("networker_workers_subscribed") == 0,
@@ -192,16 +200,27 @@ def _causes(bench: _Hosts, eyes: _Eyes, proxy: TcpProxy) -> Iterator[_Cause]:
                 "memory" in bench.node.control("eval", "rabbit_alarm:get_alarms().")
             ),
         },
-        lambda: bench.node.control("set_vm_memory_high_watermark", "0.4"),
+        lambda: _set_limit(bench, "0.4"),
     )
     yield _reload(bench, eyes)
 
 
+def _set_limit(bench: _Hosts, limit: str) -> None:
+    """Set the broker's limit of memory, without the seconds that rabbitmqctl takes."""
+    call = f"vm_memory_monitor:set_vm_memory_high_watermark({limit})"
+    bench.node.control("eval", f"{call}.")
+
+
+def _redeliveries(bench: _Hosts) -> float:
+    name = "networker_redeliveries_total"
+    return sum(bench.metric(name, host) or 0.0 for host in range(len(_HOSTS)))
+
+
 def _kill(bench: _Hosts, eyes: _Eyes) -> _Cause:
-    before = [bench.metric("networker_redeliveries_total") or 0.0]
+    before = [0.0]
 
     def harm() -> None:
-        before[0] = bench.metric("networker_redeliveries_total") or 0.0
+        before[0] = _redeliveries(bench)
         bench.children_of(bench.masters[0])[0].kill()
 
     return _Cause(
@@ -209,9 +228,7 @@ def _kill(bench: _Hosts, eyes: _Eyes) -> _Cause:
         harm,
         {
             "status": lambda: eyes.says("is gone"),
-            "metric": lambda: (
-                (bench.metric("networker_redeliveries_total") or 0.0) > before[0]
-            ),
+            "metric": lambda: _redeliveries(bench) > before[0],
             "rabbitmqctl": lambda: bench.listed()[0] < 3,
         },
     )
@@ -244,7 +261,7 @@ def _poison(bench: _Hosts, eyes: _Eyes) -> _Cause:
     lb = LoadBalancer(id=str(uuid.uuid4()), name=poison.POISON, vip=vip)
 
     def harm() -> None:
-        before[0] = bench.metric("networker_redeliveries_total") or 0.0
+        before[0] = _redeliveries(bench)
         marker.touch()
         bench.connect().cast.allocate_vip(lb)
 
@@ -257,9 +274,7 @@ def _poison(bench: _Hosts, eyes: _Eyes) -> _Cause:
         harm,
         {
             "status": lambda: eyes.says("dead letters"),
-            "metric": lambda: (
-                (bench.metric("networker_redeliveries_total") or 0.0) > before[0]
-            ),
+            "metric": lambda: _redeliveries(bench) > before[0],
             "rabbitmqctl": lambda: bench.listed()[1] > 0,
         },
         heal,
@@ -289,17 +304,27 @@ def _reload(bench: _Hosts, eyes: _Eyes) -> _Cause:
 
 
 @contextlib.contextmanager
-def _busy(bench: _Hosts) -> Iterator[None]:
-    """Have calls running on all workers, when something happens."""
-    network = bench.connect().with_options(timeout=120)
+def _busy(bench: _Hosts, eyes: _Eyes) -> Iterator[None]:
+    """Have calls running on all workers, all the time."""
+    network, ended = bench.connect().with_options(timeout=120), threading.Event()
 
     def ask() -> None:
-        with contextlib.suppress(exceptions.NetworkException):
-            network.get_port(str(uuid.uuid4()))
+        while not ended.is_set():
+            with contextlib.suppress(exceptions.NetworkException):
+                network.get_port(str(uuid.uuid4()))
+            ended.wait(_EVERY)
+
+    def busy() -> bool:
+        state = eyes.look()
+        return state is not None and all(each.running for each in state.workers)
 
     with futures.ThreadPoolExecutor(9) as pool:
         asked = [pool.submit(ask) for _ in range(9)]
-        yield
+        try:
+            until(busy, "calls on all workers")
+            yield
+        finally:
+            ended.set()
         for each in asked:
             each.result()
 

@@ -315,3 +315,12 @@ def test_a_reload_that_is_refused(configured):
         config.write_text(right)
         reload(workers)
         until(lambda: asked(config), lambda found: not found.unwell)
+
+
+def test_with_the_stock_driver(configured):
+    """Whoever carries the requests, workers can be asked."""
+    config = configured(networker={"delivery": "at-most-once"})
+    with processes.serving(config) as (workers, _):
+        state = until(lambda: asked(config), lambda found: len(found.workers) == 2)
+        assert {each.pid for each in state.workers} == set(children(workers))
+        assert state.silent == 0
