@@ -22,7 +22,7 @@ from taskflow.listeners import base as listeners
 from taskflow.patterns import graph_flow, linear_flow
 from taskflow.task import FunctorTask
 
-from networker.context import Context, current, is_ours, require_time
+from networker.context import Context, current, is_ours, require_time, step
 from networker.exceptions import BusError, NetworkException
 from networker.observer import Call, count
 
@@ -243,7 +243,7 @@ class _Rollback:
         self._tasks.append(on_failure)
 
         def execute(**arguments: Any) -> Any:
-            with self._context():
+            with self._context(f"task {one.name}"):
                 return one.run(arguments, on_failure)
 
         def revert(**_: Any) -> None:
@@ -266,8 +266,13 @@ class _Rollback:
         for one in self._tasks:
             one.hand_over(outer)
 
-    def _context(self) -> contextlib.AbstractContextManager[None]:
-        """Let this thread, which may be the caller's own, have the caller's context."""
+    def _context(self, span: str = "") -> contextlib.AbstractContextManager[None]:
+        """Let this thread, which may be the caller's own, have the caller's context.
+
+        :param span: what it does in it, where that is traced
+        """
+        if span and getattr(self._caller, "span", None):
+            return step(span, self._caller)
         if oslo_context.get_current() is self._caller:
             return contextlib.nullcontext()
         return current(self._caller)
@@ -347,7 +352,7 @@ def revert_one(name: str, function: Callable[..., object], *args: Any) -> None:
     :param name: of what is reverted, for the log
     """
     LOG.warning("undoing %s", name)
-    with without_deadline():
+    with step(f"undo {name}"), without_deadline():
         try:
             function(*args)
         except NetworkException as error:

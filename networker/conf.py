@@ -167,6 +167,15 @@ networker_opts = [
         "set, nothing is counted.",
     ),
     cfg.BoolOpt(
+        "traces",
+        default=False,
+        help="Whether OpenTelemetry is told of spans: calls, how long they wait, what "
+        "workers do, and what they ask of the cloud. It needs `networker[traces]`. Workers "
+        "send them to where the environment variables OTEL_* say, by default to "
+        "http://localhost:4318; callers give them to the tracer provider of their "
+        "application.",
+    ),
+    cfg.BoolOpt(
         "notify",
         default=False,
         help="Whether workers publish how casts ended, as oslo.messaging notifications "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import os
 import pathlib
@@ -19,6 +20,7 @@ from oslo_context import context as oslo_context
 from networker import exceptions
 from networker._text import printable
 from networker.observer import ApiRequest, Call
+from networker.spans import Span, SpanContext, active, error_name, without_ids
 
 #: Characters of an id or a name that another process has sent.
 _LONGEST = 255
@@ -38,6 +40,8 @@ class Context(oslo_context.RequestContext):
     :param awaited: whether a caller waits for the answer; a cast is not awaited
     :param lease: tells whether the request is still this worker's; None if it cannot be
         anybody else's
+    :param remote: the span that it is a part of in the process that sent it
+    :param wants_spans: whether the answer shall tell the spans of the request
     :param ids: `request_id`, `global_request_id` and what else oslo.context knows
 
     Making a context does not change the thread's current one: see :meth:`entered`.
@@ -52,6 +56,8 @@ class Context(oslo_context.RequestContext):
         caller: str | None = None,
         awaited: bool = True,
         lease: Callable[[], bool] | None = None,
+        remote: SpanContext | None = None,
+        wants_spans: bool = False,
         **ids: Any,
     ) -> None:
         before = oslo_context.get_current()
@@ -63,6 +69,10 @@ class Context(oslo_context.RequestContext):
         self.caller = caller
         self.awaited = awaited
         self.lease = lease
+        self.remote = remote
+        self.wants_spans = wants_spans
+        #: What this thread does, of all that the request is; None where nobody traces it.
+        self.span: Span | None = None
         self.since = time.monotonic()
         #: What is told of it while it runs; None where nobody wants to know.
         self.call: Call | None = None
@@ -94,11 +104,17 @@ class Context(oslo_context.RequestContext):
             k: _id(data[k]) for k in texts if _is_text(data.get(k))
         }
         known |= {k: data[k] for k in times if _is_time(data.get(k))}
-        return cls(awaited=data.get("awaited") is not False, **known)
+        if "traceparent" in data:
+            known["remote"] = SpanContext.from_headers(data)
+        return cls(
+            awaited=data.get("awaited") is not False,
+            wants_spans=data.get("wants_spans") is True,
+            **known,
+        )
 
     def to_wire(self) -> dict[str, Any]:
         """Return what crosses the bus: ids and deadline, never a token."""
-        return {
+        wire: dict[str, Any] = {
             "operation_id": self.operation_id,
             "request_id": self.request_id,
             "global_request_id": self.global_request_id,
@@ -107,6 +123,12 @@ class Context(oslo_context.RequestContext):
             "caller": self.caller,
             "awaited": self.awaited,
         }
+        if self.span:
+            # Where oslo.messaging's own tracing has them, too.
+            wire |= self.span.context.headers()
+        if self.wants_spans:
+            wire["wants_spans"] = True
+        return wire
 
     def get_logging_values(self) -> dict[str, Any]:
         """Return what oslo.log can show of it, the same for all lines."""
@@ -208,8 +230,39 @@ def asking(service: str, method: str, path: str) -> ApiRequest:
     request = ApiRequest(service, method, path, call, trace_id)
     if call:
         call.requests[id(request)] = request
+        request.parent = getattr(context, "span", None)
         call.observer.asking(request)
+    remote: SpanContext | None = getattr(context, "remote", None)
+    if remote:
+        # Also where nothing is traced here, the service's spans are a part of the caller's.
+        request.headers = remote.headers()
     return request
+
+
+@contextlib.contextmanager
+def step(
+    name: str, context: oslo_context.RequestContext | None = None
+) -> Iterator[None]:
+    """Let what the thread does for a while be a span of its own, where that is traced.
+
+    :param name: of what it does; ids in it are only told as an attribute
+    :param context: in which it does it; None for the thread's
+    """
+    context = context or oslo_context.get_current()
+    above: Span | None = getattr(context, "span", None)
+    if context is None or above is None:
+        with current(context):
+            yield
+        return
+    traced: Any = copy.copy(context)
+    traced.span = above.child(without_ids(name), attributes={"networker.step": name})
+    try:
+        with current(traced), active(traced.span):
+            yield
+    except BaseException as error:
+        traced.span.end(error_name(error))
+        raise
+    traced.span.end()
 
 
 def current_operation_id() -> str:

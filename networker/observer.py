@@ -9,14 +9,20 @@ wants to know, no call is made, and telling does nothing.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from oslo_context import context as oslo_context
 
+from networker.spans import Kind, Span, error_name, general
+
 if TYPE_CHECKING:
     from networker.context import Context
     from networker.exceptions import NetworkException
+
+#: HTTP's statuses that say that a request has failed begin here.
+_ERRORS = 400
 
 #: What is counted without more about it.
 Event = Literal[
@@ -175,6 +181,11 @@ class ApiRequest:
     status: int | None = None
     #: That the last try took.
     seconds: float = 0.0
+    #: That its tries are parts of, and the span of the last one; None if it is not traced.
+    parent: Span | None = None
+    span: Span | None = None
+    #: That it has besides its own, for the service's traces.
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def state(self, now: float) -> dict[str, Any]:
         """Return what there is to know of it, for JSON."""
@@ -189,11 +200,35 @@ class ApiRequest:
         """Its service, method and path, for people."""
         return f"{self.service}: {self.method} {self.path}"
 
+    def begin(self) -> None:
+        """Tell that it is made now, perhaps again."""
+        self.tries, self.since, self.status = self.tries + 1, time.time(), None
+        if self.parent:
+            path = general(self.path)
+            self.span = self.parent.child(
+                f"{self.method} {path}",
+                Kind.CLIENT,
+                {
+                    "http.request.method": self.method,
+                    "url.template": path,
+                    "peer.service": self.service,
+                },
+            )
+            if self.tries > 1:
+                self.span.attributes["http.request.resend_count"] = self.tries - 1
+            self.headers = self.span.context.headers()
+
     def tried(self) -> None:
-        """Tell that a try has ended."""
+        """Tell that a try has ended; called while what it raised is being handled."""
         if self.call:
             self.seconds = max(0.0, time.time() - self.since)
             self.call.observer.asked(self)
+        if self.span:
+            error = error_name(sys.exception())
+            if self.status is not None:
+                self.span.attributes["http.response.status_code"] = self.status
+                error = str(self.status) if self.status >= _ERRORS else error
+            self.span.end(error)
 
     def end(self) -> None:
         """Tell that it will not be made again."""

@@ -25,7 +25,7 @@ from oslo_service import opts as service_opts
 from oslo_service.backend.base import ServiceBase
 
 from networker import conf as options
-from networker import drivers, exceptions, logs, strict
+from networker import drivers, exceptions, logs, strict, traces
 from networker.context import Context
 from networker.drivers import base
 from networker.notes import Notes, Part, SharedNotes
@@ -80,6 +80,8 @@ class Worker(ServiceBase):  # type: ignore[misc]
         self._monitor: Any = None
         self._reporter: Reporter | None = None
         self._control: Control[Question] | None = None
+        #: Who is told of spans; None where nobody is.
+        self._exporter: Any = None
         self._stopping = threading.Event()
         self._stopped = threading.Event()
         self._started = threading.Lock()
@@ -91,6 +93,7 @@ class Worker(ServiceBase):  # type: ignore[misc]
         with self._started:
             try:
                 self._driver = drivers.load(self._conf)
+                self._exporter = traces.of_worker(self._conf)
                 server = self._make_server(self._driver)
             except (drivers.Misconfigured, ValueError, cfg.Error) as error:
                 # It was right when the master checked it. Another worker tries soon.
@@ -120,6 +123,8 @@ class Worker(ServiceBase):  # type: ignore[misc]
                 self._shared.close()
             if self._driver:
                 self._driver.close()
+            if self._exporter:
+                self._exporter.close()
         LOG.info("drained")
         self._stopped.set()
 
@@ -134,7 +139,7 @@ class Worker(ServiceBase):  # type: ignore[misc]
         part = self._shared.claim() if self._shared else None
         module = self._directory and importlib.import_module("networker.monitor")
         notes = module.Recorder(self._directory, part) if module else Notes(part)
-        server = Server(self._conf, driver, notes)
+        server = Server(self._conf, driver, notes, self._exporter)
         if module:
             facts = {"threads": self._conf.networker.threads, "versions": _labels()}
             self._monitor = module.Monitor(
@@ -250,6 +255,7 @@ def check_caller(conf: cfg.ConfigOpts) -> Report:
 
 
 def _check(conf: cfg.ConfigOpts, driver: drivers.NetworkDriver, rights: bool) -> Report:
+    traces.check_worker(conf)
     server = Server(conf, driver)
     service_opts.register_service_opts(conf)
     warnings = names(conf)

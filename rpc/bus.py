@@ -26,7 +26,8 @@ class Bus:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._transport = transport.open_transport(conf, caller=True)
-        self._topic = f"{conf.networker.exchange}/{conf.networker.topic}"
+        #: Where requests go, for people.
+        self.topic = f"{conf.networker.exchange}/{conf.networker.topic}"
         self._caller = transport.caller(conf, self._transport)
         self._most = conf.networker.max_message_size
 
@@ -76,6 +77,6 @@ class Bus:
     ) -> Any:
         codec.check_request(method, [wire, context.to_wire()], self._most)
         end = time.monotonic() + timeout
-        where = self._topic, timeout, end, pool_timeout
+        where = self.topic, timeout, end, pool_timeout
         request = Request(context, method, wire, *where)
         return self._caller.deliver(request)

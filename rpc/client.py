@@ -8,20 +8,21 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from oslo_config import cfg
 from oslo_context import context as oslo_context
 
-from networker import _eventlet, exceptions, strict
+from networker import _eventlet, exceptions, strict, traces
 from networker import conf as options
 from networker._text import printable
 from networker.context import Context
 from networker.drivers import base
-from networker.rpc import codec, contract, transport
+from networker.rpc import codec, contract, tracing, transport
 from networker.rpc.bus import Bus
 from networker.rpc.tokens import Tokens
+from networker.spans import Exporter, Record
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Reply:
     :param seconds: from the call to its answer
     :param worker: host and process id of the worker that answered, if one did
     :param error: what was raised, or None
+    :param spans: what took how long, where :meth:`Client.with_options` was told to ask for
+        it: the call itself, and what the worker that answered has told
     """
 
     method: str
@@ -45,6 +48,7 @@ class Reply:
     seconds: float
     worker: str
     error: exceptions.NetworkException | None
+    spans: Sequence[Record] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Options:
     context: oslo_context.RequestContext | None = None
     observer: Callable[[Reply], None] | None = None
     pool_timeout: float | None = None
+    trace: bool = False
 
 
 class Client(base.NetworkDriver):
@@ -67,12 +72,20 @@ class Client(base.NetworkDriver):
     :param bus: the connection, shared with the clients of :meth:`with_options`
     :param tokens: seals users' tokens
     :param settings: how calls are made
+    :param exporter: is told of spans; None where nobody is
     """
 
-    def __init__(self, bus: Bus, tokens: Tokens, settings: Options) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        tokens: Tokens,
+        settings: Options,
+        exporter: Exporter | None = None,
+    ) -> None:
         self._bus = bus
         self._tokens = tokens
         self._options = settings
+        self._exporter = exporter
 
     @property
     def cast(self) -> Any:
@@ -82,7 +95,7 @@ class Client(base.NetworkDriver):
         as soon as the broker has it. How it ended is told under that id, see
         :func:`networker.rpc.outcomes`.
         """
-        return _CASTS(self._bus, self._tokens, self._options)
+        return _CASTS(self._bus, self._tokens, self._options, self._exporter)
 
     def with_options(
         self,
@@ -91,6 +104,7 @@ class Client(base.NetworkDriver):
         context: oslo_context.RequestContext | None = None,
         observer: Callable[[Reply], None] | None = None,
         pool_timeout: float | None = None,
+        trace: bool = False,
     ) -> Self:
         """Return a client on the same connection that makes its calls in another way.
 
@@ -100,6 +114,7 @@ class Client(base.NetworkDriver):
         :param pool_timeout: seconds without any worker after which a call ends before its
             time, over RabbitMQ; ``[networker] pool_timeout`` where nobody says so. A call
             ends within five thirds of it
+        :param trace: whether to ask workers what of a call took how long, for the observer
         """
         now = self._options
         other = copy.copy(self)
@@ -108,6 +123,7 @@ class Client(base.NetworkDriver):
             context=context or now.context,
             observer=observer or now.observer,
             pool_timeout=now.pool_timeout if pool_timeout is None else pool_timeout,
+            trace=trace or now.trace,
         )
         return other
 
@@ -123,8 +139,10 @@ class Client(base.NetworkDriver):
 
     def _call(self, method: contract.Method, wire: dict[str, Any]) -> Any:
         context = Context.of_caller(self._options.context)
+        context.wants_spans = self._options.trace
+        trace = tracing.send(self._exporter, method.name, context, self._bus.topic)
         began = time.monotonic()
-        worker, failure = "", None
+        worker, failure, told = "", None, []
         try:
             wire = self._bus.call(
                 context,
@@ -133,6 +151,7 @@ class Client(base.NetworkDriver):
                 self._options.timeout,
                 self._options.pool_timeout,
             )
+            told = tracing.told(context, wire)
             answer = codec.decode_answer(method, wire)
             worker = printable(answer.worker, _LONGEST)
             if answer.error is not None:
@@ -144,7 +163,8 @@ class Client(base.NetworkDriver):
         finally:
             seconds = time.monotonic() - began
             request_id = context.request_id or ""
-            self._report(Reply(method.name, request_id, seconds, worker, failure))
+            told = tracing.sent(trace, context, failure) + told
+            self._report(Reply(method.name, request_id, seconds, worker, failure, told))
 
     def _report(self, reply: Reply) -> None:
         LOG.debug(
@@ -162,14 +182,26 @@ class Client(base.NetworkDriver):
 class Casts(base.NetworkDriver):
     """The methods of the interface as casts."""
 
-    def __init__(self, bus: Bus, tokens: Tokens, settings: Options) -> None:
+    def __init__(
+        self, bus: Bus, tokens: Tokens, settings: Options, exporter: Exporter | None
+    ) -> None:
         self._bus = bus
         self._tokens = tokens
         self._options = settings
+        self._exporter = exporter
 
     def _cast(self, method: contract.Method, wire: dict[str, Any]) -> str:
         context = Context.of_caller(self._options.context)
-        self._bus.cast(context, method.name, wire, self._options.timeout)
+        context.awaited = False
+        trace = tracing.send(self._exporter, method.name, context, self._bus.topic)
+        failure = None
+        try:
+            self._bus.cast(context, method.name, wire, self._options.timeout)
+        except exceptions.NetworkException as error:
+            failure = error
+            raise
+        finally:
+            tracing.sent(trace, context, failure)
         LOG.debug("%s: cast (%s)", method.name, context.operation_id)
         return context.operation_id
 
@@ -207,14 +239,14 @@ def connect(conf: cfg.ConfigOpts) -> Client:
     :param conf: with ``[DEFAULT] transport_url`` and ``[networker]``; options that are
         not registered yet are
     :raises ValueError: the transport_url is malformed or names an unknown transport,
-        users' tokens are to be forwarded without sound keys, or eventlet has patched
-        this process
+        users' tokens are to be forwarded without sound keys, spans are to be told and
+        OpenTelemetry is not installed, or eventlet has patched this process
     """
     _eventlet.refuse()
     options.register(conf)
     strict.tell_caller(conf)
     tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
-    client: Client = _CLIENT(Bus(conf), tokens, settings)
+    client: Client = _CLIENT(Bus(conf), tokens, settings, traces.of_caller(conf))
     return client
 
 
@@ -225,9 +257,11 @@ def check(conf: cfg.ConfigOpts) -> tuple[dict[str, str], list[str]]:
     :returns: what was found, by name, and what is not as it should be
     :raises BusUnavailable: the broker does not let us do what a caller does, or cannot
         be reached; see `refused`
-    :raises ValueError: the transport_url or the keys of users' tokens are wrong
+    :raises ValueError: the transport_url or the keys of users' tokens are wrong, or
+        OpenTelemetry is not installed and spans are to be told
     """
     Tokens(conf)
+    traces.of_caller(conf)
     opened = transport.open_transport(conf, caller=True)
     facts = transport.describe(conf, opened)
     keys = len(conf.networker.user_token_keys)

@@ -18,8 +18,9 @@ from networker.conf import MAX_MESSAGE_SIZE
 from networker.context import Context
 from networker.drivers import base
 from networker.observer import Call, Observer, count
-from networker.rpc import codec, contract
+from networker.rpc import codec, contract, tracing
 from networker.rpc.tokens import Tokens
+from networker.spans import Exporter, active
 
 LOG = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Dispatcher:
     :param publish: tells how a cast ended; None to tell nobody
     :param most: bytes that an answer may have
     :param observer: is told of calls while they run; None where nobody is
+    :param exporter: is told of their spans; None where only who asks for them is
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Dispatcher:
         publish: Publish | None = None,
         most: int = MAX_MESSAGE_SIZE,
         observer: Observer | None = None,
+        exporter: Exporter | None = None,
     ) -> None:
         self._driver = driver
         self._tokens = tokens
         self._publish = publish
         self._most = most
         self._observer = observer
+        self._exporter = exporter
         self._worker = codec.this_worker()
         self._late = itertools.count(1)
 
@@ -86,12 +90,13 @@ class Dispatcher:
         context = Context.from_wire(wire_context)
         context.lease = _lease(wire_context)
         context.arrived()
-        if self._observer:
-            context.call = Call(self._observer, method.name, context)
-            self._observer.begun(context.call)
+        trace = tracing.process(self._exporter, method.name, context, self._worker)
+        if self._observer or trace:
+            context.call = Call(self._observer or Observer(), method.name, context)
+            context.call.observer.begun(context.call)
         began = time.monotonic()
         kind: type[exceptions.NetworkException] | None = None
-        with context.entered():
+        with context.entered(), active(context.span):
             try:
                 answer = codec.encode_answer(self._run(method, context, wire))
                 self._refuse_large(method, context, answer)
@@ -107,9 +112,10 @@ class Dispatcher:
                 outcome, text = "broken", type(error).__name__
             seconds = time.monotonic() - began
             _log(method, context, seconds, outcome, text)
-            if self._observer and context.call:
+            if context.call:
                 context.call.error = context.call.error or text
-                self._observer.ended(context.call, kind, seconds)
+                context.call.observer.ended(context.call, kind, seconds)
+            tracing.answered(trace, context, kind, answer, self._most)
             if self._publish and not context.awaited:
                 self._publish(context, method.name, answer, seconds)
         return answer
@@ -131,6 +137,9 @@ class Dispatcher:
         arguments = codec.decode_arguments(method, self._tokens.open(method, wire))
         if context.call:
             context.call.about(arguments)
+        if context.span and context.call and context.call.load_balancer:
+            name = "networker.load_balancer.id"
+            context.span.attributes[name] = context.call.load_balancer
         result = getattr(self._driver, method.name)(**arguments)
         return codec.Answer(worker=self._worker, result=result)
 

@@ -14,6 +14,7 @@ from networker.rpc import contract, transport
 from networker.rpc.dispatcher import Dispatcher
 from networker.rpc.outcomes import OutcomePublisher
 from networker.rpc.tokens import Tokens
+from networker.spans import Exporter
 
 
 class Server:
@@ -22,6 +23,7 @@ class Server:
     :param conf: a configuration on which :func:`networker.conf.register` was called
     :param driver: what answers
     :param observer: is told what happens; None where nobody is
+    :param exporter: is told of spans; None where only callers that ask for them are
     :raises ValueError: the transport_url is wrong, or users' tokens are to be forwarded
         without sound keys
     """
@@ -31,6 +33,7 @@ class Server:
         conf: cfg.ConfigOpts,
         driver: base.NetworkDriver,
         observer: Observer | None = None,
+        exporter: Exporter | None = None,
     ) -> None:
         self._conf = conf
         self._threads = conf.networker.threads
@@ -45,7 +48,7 @@ class Server:
         self._server = oslo_messaging.get_rpc_server(
             self._transport,
             self._target,
-            [Dispatcher(driver, tokens, publish, most, observer).endpoint()],
+            [Dispatcher(driver, tokens, publish, most, observer, exporter).endpoint()],
             access_policy=oslo_messaging.ExplicitRPCAccessPolicy,
             server_cls=transport.server_class(self._transport),
         )

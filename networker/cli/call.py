@@ -15,6 +15,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from networker import rpc
+from networker.cli import tree
 from networker.cli.base import Operation, cells, table
 from networker.models import Model, UserContext
 from networker.rpc import contract
@@ -38,8 +39,12 @@ class _Call(Operation):
         parser.add_argument(
             "--timeout", type=float, metavar="SECONDS", help="how long to wait"
         )
-        parser.add_argument(
+        ways = parser.add_mutually_exclusive_group()
+        ways.add_argument(
             "--cast", action="store_true", help="send the request, await no answer"
+        )
+        ways.add_argument(
+            "--trace", action="store_true", help="show where the time went, on stderr"
         )
         return parser
 
@@ -57,8 +62,15 @@ class _Call(Operation):
             raise Refused(str(error)) from error
         with client:
             client = client.with_options(timeout=parsed_args.timeout)
+            if parsed_args.trace:
+                client = client.with_options(trace=True, observer=self._show)
             caller = client.cast if parsed_args.cast else client
             return getattr(caller, self.method.name)(**arguments)
+
+    def _show(self, reply: rpc.Reply) -> None:
+        lacking = tree.lacks(reply.spans)
+        shown = [*tree.lines(reply.spans), *([lacking] if lacking else [])]
+        self.app.stderr.write("".join(f"{line}\n" for line in shown))
 
 
 class _Silent(_Call):

@@ -12,6 +12,7 @@ import socketserver
 import sys
 import threading
 import urllib.parse
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -31,6 +32,7 @@ class Recorded(NamedTuple):
         ``{id}``
     :param status: of the answer; `DROPPED` if the request was not carried out
     :param filters: by which attributes a list was filtered
+    :param traceparent: the span of the client's that it was a part of; empty if none
     """
 
     service: str
@@ -38,6 +40,7 @@ class Recorded(NamedTuple):
     path: str
     status: int
     filters: tuple[str, ...] = ()
+    traceparent: str = ""
 
 
 @dataclasses.dataclass
@@ -106,7 +109,10 @@ class Front:
         path = _ID.sub("{id}", request.path)
         status = answer.status if answer else DROPPED
         filters = tuple(sorted(set(request.query) - CONTROLS))
-        record = Recorded(request.service, request.method, path, status, filters)
+        traceparent = request.headers.get("Traceparent", "")
+        record = Recorded(
+            request.service, request.method, path, status, filters, traceparent
+        )
         self.requests.append(record)
         return answer
 
@@ -195,6 +201,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if answer.body is not None:
             content = (str(answer.body) if html else json.dumps(answer.body)).encode()
         self.send_response(answer.status)
+        self.send_header("X-Openstack-Request-Id", f"req-{uuid.uuid4()}")
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if answer.status != 204:

@@ -40,11 +40,13 @@ class OldWorker:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        #: What else it answers with.
+        self.more: dict[str, Any] = {}
 
     @oslo_messaging.expose
     def get_port(self, context: Any, *, port_id: str) -> dict[str, Any]:
         self.calls.append(("get_port", {"port_id": port_id}))
-        return {"worker": "old:1", "result": {"id": port_id}}
+        return {"worker": "old:1", "result": {"id": port_id}, **self.more}
 
     @oslo_messaging.expose
     def update_vip(self, context: Any, *, load_balancer: Any) -> dict[str, Any]:

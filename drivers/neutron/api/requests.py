@@ -17,7 +17,8 @@ import functools
 import math
 import time
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import keystoneauth1.exceptions
@@ -29,10 +30,11 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 from oslo_log import log
 
-from networker.context import asking, stay_ours
+from networker.context import asking, is_id, stay_ours
 from networker.drivers.neutron.api.errors import Later, Refused, Unsent, unless_gone
 from networker.drivers.neutron.api.session import CloudRefused, Session
 from networker.exceptions import CloudUnavailable
+from networker.spans import Span
 
 LOG = log.getLogger(__name__)
 Result = TypeVar("Result")
@@ -137,7 +139,13 @@ class Api:
         return self._persist("the user's roles", ask)
 
     def _request(
-        self, method: str, path: str, *, repeat: bool = True, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        repeat: bool = True,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **kwargs: Any,
     ) -> dict[str, Any]:
         if method != "GET":
             stay_ours()
@@ -145,7 +153,8 @@ class Api:
 
         def send(left: float) -> dict[str, Any]:
             service = getattr(self.session.connection(), self.service)
-            asked.tries, asked.since, asked.status = asked.tries + 1, time.time(), None
+            if asked.call:
+                asked.begin()
             try:
                 reply = service.request(
                     path,
@@ -154,9 +163,12 @@ class Api:
                     connect_retries=0,
                     timeout=(min(_CONNECT, left), left),
                     global_request_id=asked.trace_id,
+                    headers={**headers, **asked.headers},
                     **kwargs,
                 )
                 asked.status = reply.status_code
+                if asked.span:
+                    _describe(asked.span, reply)
             finally:
                 if asked.call:
                     asked.tried()
@@ -269,6 +281,21 @@ def _read(reply: requests.Response) -> dict[str, Any]:
             orig_msg=f"the answer is not JSON: {error}", orig_code=reply.status_code
         ) from error
     return body
+
+
+def _describe(span: Span, reply: requests.Response) -> None:
+    """Tell by whom a request was answered, and under which id that one has logged it.
+
+    Neither the query nor the address with its names, which are a user's.
+    """
+    url = urllib.parse.urlsplit(reply.url)
+    if url.hostname:
+        span.attributes["server.address"] = url.hostname
+    if url.port:
+        span.attributes["server.port"] = url.port
+    logged = reply.headers.get("x-openstack-request-id")
+    if logged and is_id(logged):
+        span.attributes["openstack.request_id"] = logged
 
 
 def _explain(reply: requests.Response) -> tuple[str | None, str]:
