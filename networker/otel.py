@@ -40,8 +40,12 @@ class OpenTelemetry:
             start_time=int(span.began * _NANO),
         )
         made = begun.get_span_context()
-        if made == trace.get_current_span(above).get_span_context():
-            return begun, span.context  # nobody gets spans, and none was made
+        # Where nobody gets spans, none is made: what comes is the one above, or nothing.
+        if (
+            not made.is_valid
+            or made == trace.get_current_span(above).get_span_context()
+        ):
+            return begun, span.context
         return begun, SpanContext(
             trace.format_trace_id(made.trace_id),
             trace.format_span_id(made.span_id),
