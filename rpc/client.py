@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +13,13 @@ from typing import Any, Self
 from oslo_config import cfg
 from oslo_context import context as oslo_context
 
-from networker import _eventlet, exceptions, strict, traces
-from networker import conf as options
+from networker import exceptions
 from networker._text import printable
 from networker.context import Context
 from networker.drivers import base
 from networker.rpc import codec, contract, tracing, transport
 from networker.rpc.bus import Bus
+from networker.rpc.casts import Casts
 from networker.rpc.tokens import Tokens
 from networker.spans import Exporter, Record
 
@@ -83,19 +82,15 @@ class Client(base.NetworkDriver):
         exporter: Exporter | None = None,
     ) -> None:
         self._bus = bus
-        self._tokens = tokens
+        self.tokens = tokens
         self._options = settings
         self._exporter = exporter
 
     @property
-    def cast(self) -> Any:
-        """The same methods as casts.
-
-        Each sends its request, waits for no answer, and returns the id of the operation
-        as soon as the broker has it. How it ended is told under that id, see
-        :func:`networker.rpc.outcomes`.
-        """
-        return _CASTS(self._bus, self._tokens, self._options, self._exporter)
+    def cast(self) -> Casts:
+        """The same methods as casts, see :class:`~networker.rpc.Casts`."""
+        now, exporter = self._options, self._exporter
+        return Casts(self._bus, self.tokens, now.timeout, now.context, exporter)
 
     def with_options(
         self,
@@ -137,7 +132,11 @@ class Client(base.NetworkDriver):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _call(self, method: contract.Method, wire: dict[str, Any]) -> Any:
+    def send(self, method: contract.Method, wire: dict[str, Any]) -> Any:
+        """Call a method and return its result; the interface's methods end here.
+
+        :param wire: its arguments as they are sent
+        """
         context = Context.of_caller(self._options.context)
         context.wants_spans = self._options.trace
         trace = tracing.send(self._exporter, method.name, context, self._bus.topic)
@@ -177,77 +176,6 @@ class Client(base.NetworkDriver):
         )
         if self._options.observer:
             self._options.observer(reply)
-
-
-class Casts(base.NetworkDriver):
-    """The methods of the interface as casts."""
-
-    def __init__(
-        self, bus: Bus, tokens: Tokens, settings: Options, exporter: Exporter | None
-    ) -> None:
-        self._bus = bus
-        self._tokens = tokens
-        self._options = settings
-        self._exporter = exporter
-
-    def _cast(self, method: contract.Method, wire: dict[str, Any]) -> str:
-        context = Context.of_caller(self._options.context)
-        context.awaited = False
-        trace = tracing.send(self._exporter, method.name, context, self._bus.topic)
-        failure = None
-        try:
-            self._bus.cast(context, method.name, wire, self._options.timeout)
-        except exceptions.NetworkException as error:
-            failure = error
-            raise
-        finally:
-            tracing.sent(trace, context, failure)
-        LOG.debug("%s: cast (%s)", method.name, context.operation_id)
-        return context.operation_id
-
-
-def _remote(
-    method: contract.Method, send: Callable[[Any, contract.Method, Any], Any]
-) -> Callable[..., Any]:
-    declared = getattr(base.NetworkDriver, method.name)
-
-    @functools.wraps(declared)
-    def remote(self: Any, *args: Any, **kwargs: Any) -> Any:
-        bound = method.signature.bind(*args, **kwargs).arguments
-        wire = self._tokens.seal(method, codec.encode_arguments(method, bound))
-        return send(self, method, wire)
-
-    vars(remote).pop("__isabstractmethod__", None)
-    return remote
-
-
-def _derive(parent: type, send: Callable[..., Any]) -> Any:
-    methods = contract.methods()
-    made = {name: _remote(method, send) for name, method in methods.items()}
-    return type(parent.__name__, (parent,), {"__doc__": parent.__doc__, **made})
-
-
-_CLIENT = _derive(Client, Client._call)
-_CASTS = _derive(Casts, Casts._cast)
-
-
-def connect(conf: cfg.ConfigOpts) -> Client:
-    """Return a client for the workers that a configuration names.
-
-    Nothing is connected until the first call.
-
-    :param conf: with ``[DEFAULT] transport_url`` and ``[networker]``; options that are
-        not registered yet are
-    :raises ValueError: the transport_url is malformed or names an unknown transport,
-        users' tokens are to be forwarded without sound keys, spans are to be told and
-        OpenTelemetry is not installed, or eventlet has patched this process
-    """
-    _eventlet.refuse()
-    options.register(conf)
-    strict.tell_caller(conf)
-    tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
-    client: Client = _CLIENT(Bus(conf), tokens, settings, traces.of_caller(conf))
-    return client
 
 
 def check(conf: cfg.ConfigOpts) -> tuple[dict[str, str], list[str]]:

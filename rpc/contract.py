@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
@@ -16,7 +16,7 @@ from oslo_config import cfg
 
 from networker._types import known
 from networker.drivers import base
-from networker.drivers.operation import Operation
+from networker.drivers.operation import Operation, edge
 
 NAMESPACE = "network"
 #: oslo.messaging's priority of all notifications of outcomes, so that they have one queue.
@@ -49,6 +49,13 @@ class Method:
     def doc(self) -> str:
         """The docstring."""
         return inspect.getdoc(getattr(base.NetworkDriver, self.name)) or ""
+
+    def guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that first refuses required ids that are empty.
+
+        The methods of a driver are so without it.
+        """
+        return edge(getattr(base.NetworkDriver, self.name), self.operation, function)
 
 
 def _method(name: str, operation: Operation) -> Method:

@@ -61,7 +61,8 @@ def main() -> None:
         venv.create(home / "venv", with_pip=True)
         constraints = ROOT / "constraints.txt"
         pip = [home / "venv/bin/pip", "install", "-q", "--disable-pip-version-check"]
-        run(*pip, "-c", constraints, f"{wheel}[test]", cwd=home)
+        checkers = ["mypy", "basedpyright"]
+        run(*pip, "-c", constraints, f"{wheel}[test]", *checkers, cwd=home)
         # Away from the checkout, so that only the installed package can be found.
         shutil.copytree(ROOT / "tests", home / "run/tests")
         shutil.copy(ROOT / "setup.cfg", home / "run")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import json
 import pathlib
+import pickle
 import re
 import typing
 
@@ -15,7 +16,9 @@ import pytest
 from networker import exceptions, models
 from networker.drivers import base
 from networker.models import Model
-from networker.rpc import codec, contract
+from networker.rpc import Casts, codec, contract
+from networker.rpc.casts import Cast
+from networker.rpc.proxy import Proxy
 
 SNAPSHOT = (
     pathlib.Path(__file__).parents[1] / "contract" / f"{base.INTERFACE_VERSION}.json"
@@ -159,3 +162,17 @@ def test_checks_come_before_an_implementation():
         driver.get_port(" ")
     driver.get_port("x")
     assert ran == ["x"]
+
+
+def test_casts_have_every_method_and_are_no_driver():
+    """Whoever wants answers is not given ids."""
+    casts = {name for name, kind in vars(Casts).items() if isinstance(kind, Cast)}
+    assert casts == set(contract.methods())
+    assert not issubclass(Casts, base.NetworkDriver)
+
+
+def test_the_proxy_can_be_found_under_its_name():
+    """Pickles, logs and debuggers name the class that there is."""
+    assert pickle.loads(pickle.dumps(Proxy)) is Proxy
+    assert issubclass(Proxy, base.NetworkDriver)
+    assert Proxy.__qualname__ == "Proxy"
