@@ -307,6 +307,18 @@ def _add_credentials(known: Names, kinds: set[str]) -> None:
             _add(known, group, option)
 
 
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """Raise what oslo.config says of a wrong value so that people can read it.
+
+    :raises ValueError: naming option, file and what is wrong
+    """
+    try:
+        yield
+    except cfg.ConfigFileValueError as error:
+        raise ValueError(_plain(error)) from error
+
+
 def _plain(error: Exception) -> str:
     """Return oslo.config's text for a wrong value, with its file named plainly."""
     return _LOCATION.sub(r" in \g<file>", str(error))

@@ -11,8 +11,16 @@ import networker._eventlet  # noqa: F401 - before anything of oslo.messaging
 # isort: split
 
 from networker.rpc.casts import Casts
-from networker.rpc.client import Client, Reply
+from networker.rpc.client import LONGEST_TIMEOUT, Client, Reply
 from networker.rpc.outcomes import Outcome, outcomes
 from networker.rpc.proxy import connect
 
-__all__ = ["Casts", "Client", "Outcome", "Reply", "connect", "outcomes"]
+__all__ = [
+    "LONGEST_TIMEOUT",
+    "Casts",
+    "Client",
+    "Outcome",
+    "Reply",
+    "connect",
+    "outcomes",
+]

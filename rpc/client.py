@@ -13,7 +13,7 @@ from typing import Any, Self
 from oslo_config import cfg
 from oslo_context import context as oslo_context
 
-from networker import exceptions
+from networker import exceptions, traces
 from networker._text import printable
 from networker.context import Context
 from networker.drivers import base
@@ -25,6 +25,8 @@ from networker.spans import Exporter, Record
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds that a call can be given: a year.
+LONGEST_TIMEOUT = 366 * 86400.0
 #: Characters of a worker's name.
 _LONGEST = 255
 
@@ -110,7 +112,11 @@ class Client(base.NetworkDriver):
             time, over RabbitMQ; ``[networker] pool_timeout`` where nobody says so. A call
             ends within five thirds of it
         :param trace: whether to ask workers what of a call took how long, for the observer
+        :raises ValueError: a call would have no time, or more than `LONGEST_TIMEOUT`
         """
+        if timeout is not None and not 0 < timeout <= LONGEST_TIMEOUT:
+            text = f"timeout={timeout}: give more than 0 s, and at most"
+            raise ValueError(f"{text} {LONGEST_TIMEOUT:.0f}")
         now = self._options
         other = copy.copy(self)
         other._options = Options(

@@ -25,7 +25,7 @@ import oslo_messaging
 import tenacity
 from oslo_config import cfg
 
-from networker import _eventlet, exceptions
+from networker import _eventlet, exceptions, strict
 from networker import conf as options
 from networker._text import printable
 from networker._types import known
@@ -126,14 +126,15 @@ def outcomes(
     :param conf: as for :func:`networker.rpc.connect`
     :param timeout: seconds without any outcome after which the loop ends, whatever state
         the broker is in; it can be begun again. None for never
-    :raises ValueError: the transport_url is malformed or names an unknown transport, or
-        eventlet has patched this process
+    :raises ValueError: an option has a wrong value, the transport_url is malformed or
+        names an unknown transport, or eventlet has patched this process
     :raises BusUnavailable: the broker cannot be reached, or an exchange or a queue
         exists with other properties
     """
     _eventlet.refuse()
     options.register(conf)
-    transport, target = _transport(conf), _target(conf)
+    with strict.plainly():
+        transport, target = _transport(conf), _target(conf)
     notifications.check(transport, target)
     inbox = _Inbox(notifications.listen(transport, target), timeout)
     try:

@@ -35,12 +35,14 @@ def connect(conf: cfg.ConfigOpts) -> Client:
 
     :param conf: with ``[DEFAULT] transport_url`` and ``[networker]``; options that are
         not registered yet are
-    :raises ValueError: the transport_url is malformed or names an unknown transport,
-        users' tokens are to be forwarded without sound keys, spans are to be told and
-        OpenTelemetry is not installed, or eventlet has patched this process
+    :raises ValueError: an option has a wrong value, the transport_url is malformed or
+        names an unknown transport, users' tokens are to be forwarded without sound keys,
+        spans are to be told and OpenTelemetry is not installed, or eventlet has patched
+        this process
     """
     _eventlet.refuse()
     options.register(conf)
     strict.tell_caller(conf)
-    tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
-    return Proxy(Bus(conf), tokens, settings, traces.of_caller(conf))
+    with strict.plainly():
+        tokens, settings = Tokens(conf), Options(conf.networker.call_timeout)
+        return Proxy(Bus(conf), tokens, settings, traces.of_caller(conf))

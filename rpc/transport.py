@@ -7,6 +7,7 @@ modules get from here what is made for RabbitMQ, or oslo.messaging's own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,11 @@ from networker.rpc.rabbitmq.connection import NOT_TAKEN as NOT_TAKEN
 from networker.rpc.rabbitmq.listener import LateAckServer
 from networker.rpc.rabbitmq.messaging_driver import driver_of
 
+_ENCODE = (
+    "a user's name, password or virtual host has a character that must be "
+    "percent-encoded: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, [ as %5B, % as %25"
+)
+
 
 def url(conf: cfg.ConfigOpts, *, caller: bool = False) -> oslo_messaging.TransportURL:
     """Return the bus's URL with the driver that ``delivery`` wants.
@@ -33,13 +39,32 @@ def url(conf: cfg.ConfigOpts, *, caller: bool = False) -> oslo_messaging.Transpo
     :param caller: whether it is for a caller, for whom it makes no difference when workers
         acknowledge
     :raises oslo_messaging.InvalidTransportURL: it is malformed
+    :raises ValueError: it is none, or not percent-encoded where it has to be
     """
-    parsed = oslo_messaging.TransportURL.parse(conf, conf.networker.transport_url)
+    given = conf.networker.transport_url
+    _check_encoding(given or conf.transport_url or "")
+    try:
+        parsed = oslo_messaging.TransportURL.parse(conf, given)
+    except oslo_messaging.InvalidTransportURL:
+        raise
+    except ValueError as error:
+        # Its text can have a part of the password.
+        text = f"a host or its port is none, or {_ENCODE}"
+        raise ValueError(text) from error
     scheme, plus, rest = parsed.transport.partition("+")
     late = conf.networker.delivery == "at-least-once"
     if scheme == "rabbit" and (caller or late):
         parsed.transport = messaging_driver.SCHEME + plus + rest
     return parsed
+
+
+def _check_encoding(text: str) -> None:
+    """Refuse a URL whose host would be found inside of a password."""
+    rest = text.partition("://")[2]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    path = rest[len(host) :].partition("?")[0]
+    if "#" in rest or "@" in path or ("@" in rest and "@" not in host):
+        raise ValueError(_ENCODE)
 
 
 def open_transport(

@@ -18,6 +18,7 @@ from networker.drivers.rules import Rule
 from networker.drivers.sandbox.populate import PREFIX
 from networker.drivers.sandbox.records import inventory, ports, security_groups
 from networker.drivers.sandbox.records.database import Database
+from networker.drivers.sandbox.records.schema import BOOLEANS
 from networker.drivers.sandbox.topology import project_id
 from networker.models import FixedIP, Network, Port, Subnet
 
@@ -75,11 +76,11 @@ class Backdoor:
         with self._database.read() as tx:
             names = {group.id: group.name for group in security_groups.everything(tx)}
             return {
-                "networks": list(map(dict, tx.execute("SELECT * FROM networks"))),
-                "subnets": list(map(dict, tx.execute("SELECT * FROM subnets"))),
-                "servers": list(map(dict, tx.execute("SELECT * FROM servers"))),
+                "networks": list(map(_row, tx.execute("SELECT * FROM networks"))),
+                "subnets": list(map(_row, tx.execute("SELECT * FROM subnets"))),
+                "servers": list(map(_row, tx.execute("SELECT * FROM servers"))),
                 "qos_policies": list(
-                    map(dict, tx.execute("SELECT * FROM qos_policies"))
+                    map(_row, tx.execute("SELECT * FROM qos_policies"))
                 ),
                 "ports": [
                     _with_lists(row, ports.get(tx, row["id"]), names)
@@ -221,9 +222,16 @@ class Backdoor:
             security_groups.delete(tx, group_id)
 
 
+def _row(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        name: bool(row[name]) if name in BOOLEANS else row[name]
+        for name in row.keys()  # noqa: SIM118
+    }
+
+
 def _with_lists(row: sqlite3.Row, port: Port, names: dict[str, str]) -> dict[str, Any]:
     return {
-        **row,
+        **_row(row),
         "addresses": [fixed_ip.ip_address for fixed_ip in port.fixed_ips],
         "allowed_addresses": port.allowed_addresses,
         "security_groups": [names[group_id] for group_id in port.security_group_ids],

@@ -8,6 +8,8 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 # isort: split
 
 import argparse
+import difflib
+import itertools
 import logging
 import sys
 from collections.abc import Sequence
@@ -101,6 +103,23 @@ class Networker(App):
         if not argv:
             self.interactive_mode = False
             argv.append("help")
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Run a command; of what is none, say which may have been meant."""
+        try:
+            self.command_manager.find_command(argv)
+        except ValueError:
+            self.stderr.write(f"networker: {self._no_command(argv)}\n")
+            return 2
+        return super().run_subcommand(argv)
+
+    def _no_command(self, argv: list[str]) -> str:
+        given = " ".join(itertools.takewhile(lambda word: word[:1] != "-", argv))
+        known = sorted(name for name, _ in self.command_manager)
+        near = difflib.get_close_matches(given, known, 3, 0.5)
+        near = near or [name for name in known if name.startswith(f"{given} ")][:3]
+        hint = f"; did you mean {', '.join(near)}?" if near else "."
+        return f"there is no command {given!r}{hint} See `networker --help`"
 
     def configure_logging(self) -> None:
         """Leave out what libraries say of errors that the command reports itself."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from cliff.columns import FormattableColumn
 from cliff.command import Command
+from cliff.lister import Lister
 from oslo_config import cfg
 
 from networker import conf as options
@@ -34,8 +37,14 @@ def cells(values: Iterable[Any]) -> list[Any]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Return columns and rows for a Lister, without columns that are empty throughout."""
-    columns = [c for c in (rows[0] if rows else {}) if any(row[c] for row in rows)]
+    """Return columns and rows for a Lister, without columns that are empty throughout.
+
+    What is false or zero is not empty.
+    """
+    empty: tuple[Any, ...] = (None, "", [], {})
+    columns = [
+        c for c in (rows[0] if rows else {}) if any(row[c] not in empty for row in rows)
+    ]
     return columns, [cells(row[c] for c in columns) for row in rows]
 
 
@@ -60,14 +69,54 @@ class Operation(Command):
         """Run the command; say in one line what went wrong."""
         try:
             return int(super().run(parsed_args) or 0)
-        except Refused as error:
-            text, code = str(error), error.code
-        except exceptions.InvalidRequest as error:
-            text, code = str(error), WRONG
-        except exceptions.BusUnavailable as error:
-            text = f"{type(error).__name__}: {error}"
-            code = WRONG if error.refused else UNREACHABLE
-        except exceptions.NetworkException as error:
-            text, code = f"{type(error).__name__}: {error}", 1
+        except (Refused, exceptions.NetworkException) as error:
+            if self.app.options.debug:
+                traceback.print_exc(file=self.app.stderr)
+            text, code = _told(error)
         self.app.stderr.write(f"networker: {text}\n")
         sys.exit(code)
+
+
+def _told(error: Refused | exceptions.NetworkException) -> tuple[str, int]:
+    """Return what is said of an error, and the exit code."""
+    if isinstance(error, Refused):
+        return str(error), error.code
+    if isinstance(error, exceptions.InvalidRequest):
+        return str(error), WRONG
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, exceptions.BusUnavailable):
+        return text, WRONG if error.refused else UNREACHABLE
+    return text, 1
+
+
+class Listing(Operation, Lister):
+    """A command that prints a row for each thing, and says so where there is none."""
+
+    #: What is said then.
+    nothing = "there is nothing to show"
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        """Print the rows, as a format that others read even if there is none."""
+        rows = list(data)
+        if not rows:
+            self.app.stderr.write(f"networker: {self.nothing}\n")
+        return super().produce_output(parsed_args, column_names, rows)
+
+
+def seconds(text: str) -> float:
+    """Read a duration from a flag.
+
+    :raises ArgumentTypeError: it is no number, negative or has no end
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return number

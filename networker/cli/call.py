@@ -11,12 +11,11 @@ import typing
 from typing import Any
 
 import msgspec
-from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from networker import rpc
-from networker.cli import tree
-from networker.cli.base import Operation, cells, table
+from networker import fields, rpc
+from networker.cli import explain, tree
+from networker.cli.base import Listing, Operation, cells, seconds, table
 from networker.models import Model, UserContext
 from networker.rpc import contract
 from networker.service import Refused
@@ -34,10 +33,15 @@ class _Call(Operation):
         """Return a parser with a flag for each parameter of the method."""
         parser = super().get_parser(prog_name)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.description = explain.about(self.method).replace("%", "%%")
+        parser.epilog = explain.usage(self.method)
         for parameter in self.method.parameters.values():
             _add_flag(parser, self.method, parameter)
         parser.add_argument(
-            "--timeout", type=float, metavar="SECONDS", help="how long to wait"
+            "--timeout",
+            type=_timeout,
+            metavar="SECONDS",
+            help="how long to wait (default: [networker] call_timeout)",
         )
         ways = parser.add_mutually_exclusive_group()
         ways.add_argument(
@@ -97,7 +101,7 @@ class _One(_Call, ShowOne):
         return list(fields), cells(fields.values())
 
 
-class _Many(_Call, Lister):
+class _Many(_Call, Listing):
     """A method that returns models, perhaps under keys: each is a row."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
@@ -161,11 +165,14 @@ def _takes(parameter: inspect.Parameter, kind: type) -> bool:
 def _typed(parameter: inspect.Parameter, value: Any) -> Any:
     if _takes(parameter, UserContext):
         return _user()
+    flag = f"argument --{parameter.name.replace('_', '-')}"
+    wrong = list(fields.unknown(value, parameter.annotation))
+    if wrong:
+        raise Refused(f"{flag}: {'; '.join(wrong)}")
     try:
         return msgspec.convert(value, parameter.annotation)
     except msgspec.ValidationError as error:
-        flag = parameter.name.replace("_", "-")
-        raise Refused(f"argument --{flag}: {error}") from error
+        raise Refused(f"{flag}: {error}") from error
 
 
 def _user() -> UserContext:
@@ -182,11 +189,20 @@ def _fields(model: Model) -> dict[str, Any]:
 def _help(method: contract.Method, parameter: inspect.Parameter) -> str:
     """Return what the docstring says of a parameter, and what JSON is meant."""
     _, _, after = method.doc.partition(f":param {parameter.name}: ")
-    text = " ".join(after.split("\n:")[0].split()).replace("`", "").replace("%", "%%")
+    text = " ".join(explain.plain(after.split("\n:")[0]).split()).replace("%", "%%")
     if _takes(parameter, str):
         return text
     kind = inspect.formatannotation(parameter.annotation).removesuffix(" | None")
     return f"{kind.replace('networker.models.', '')}: {text}"
+
+
+def _timeout(text: str) -> float:
+    number = seconds(text)
+    if number == 0 or number > rpc.LONGEST_TIMEOUT:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not more than 0 and at most {rpc.LONGEST_TIMEOUT:.0f} s"
+        )
+    return number
 
 
 def _text(value: str) -> str:

@@ -7,12 +7,11 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from networker import exceptions
 from networker import letters as contents
-from networker.cli.base import Operation, cells
+from networker.cli.base import Listing, Operation, cells
 from networker.rpc.rabbitmq.dead_letters import DeadLetters, Letter
 from networker.rpc.transport import open_transport
 from networker.service import Refused
@@ -48,7 +47,7 @@ class _Dead(Operation):
             self.app.stdout.write(f"{done} {letter.id}{name}\n")
 
 
-class DeadList(_Dead, Lister):
+class DeadList(_Dead, Listing):
     """List the requests that no worker could serve, the oldest first.
 
     A request that takes its worker with it is tried again until the delivery limit, and
@@ -61,6 +60,7 @@ class DeadList(_Dead, Lister):
     """
 
     example = "networker dead list --limit 10 -f json"
+    nothing = "there is no dead letter"
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the limit."""

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from networker import exceptions, rpc
-from networker.cli.base import Operation
+from networker.cli.base import Operation, seconds
 from networker.cli.picture import picture
 from networker.drivers import naming
 from networker.drivers.sandbox.backdoor import Backdoor
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.models import VIP, AdditionalVIP, Amphora, Listener, LoadBalancer
+from networker.service import Refused
 from networker.testing import kit, processes, rabbitmq
 
 _HINT = "install Debian's rabbitmq-server to see worker processes behind RabbitMQ"
@@ -51,7 +52,7 @@ class Demo(Operation):
         )
         parser.add_argument(
             "--latency",
-            type=float,
+            type=seconds,
             default=0.02,
             metavar="SECONDS",
             help="what a round trip to the pretended cloud takes (default: 0.02)",
@@ -60,6 +61,8 @@ class Demo(Operation):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Run the demo."""
+        if parsed_args.bus == "rabbitmq" and not rabbitmq.installed():
+            raise Refused(f"--bus rabbitmq: RabbitMQ is not installed; {_HINT}")
         console = Console(file=self.app.stdout, highlight=False)
         with contextlib.ExitStack() as stack:
             directory = pathlib.Path(stack.enter_context(_directory()))

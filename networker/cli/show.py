@@ -6,16 +6,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cliff.lister import Lister
-
 from networker import drivers
-from networker.cli.base import Operation, table
+from networker.cli.base import Listing, table
 from networker.drivers.sandbox import SandboxError
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.service import Refused
 
 
-class DriverList(Operation, Lister):
+class DriverList(Listing):
     """List the network drivers that can be named in [networker] driver."""
 
     def take_action(self, _: argparse.Namespace) -> Any:
@@ -33,7 +31,7 @@ _KINDS = (
 )
 
 
-class SandboxShow(Operation, Lister):
+class SandboxShow(Listing):
     """Show what is in the sandbox that the configuration names."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -14,10 +14,16 @@ from typing import Any
 from oslo_config import cfg
 
 from networker import conf as options
-from networker import rpc
+from networker import exceptions, fields, rpc
+from networker.context import Context
 from networker.drivers import base
 from networker.drivers.sandbox.driver import SandboxDriver
+from networker.rpc import contract
+from networker.rpc.bus import Bus
+from networker.rpc.client import Options
+from networker.rpc.proxy import Proxy
 from networker.rpc.server import Server
+from networker.rpc.tokens import Tokens
 
 
 class FallibleSandbox(SandboxDriver):
@@ -78,9 +84,52 @@ def configuration(
     return conf
 
 
+class StrictBus(Bus):
+    """A bus that refuses fields that no model has: a test's mistakes, or a controller's.
+
+    Workers ignore them, as they may come from a newer release.
+    """
+
+    def call(
+        self,
+        context: Context,
+        method: str,
+        wire: dict[str, Any],
+        timeout: float,
+        pool_timeout: float | None = None,
+    ) -> Any:
+        """Send a request and return the answer, see :class:`networker.rpc.bus.Bus`.
+
+        :raises InvalidRequest: a field of an argument is unknown
+        """
+        _refuse_unknown(method, wire)
+        return super().call(context, method, wire, timeout, pool_timeout)
+
+    def cast(
+        self, context: Context, method: str, wire: dict[str, Any], timeout: float
+    ) -> None:
+        """Send a request and await no answer, see :class:`networker.rpc.bus.Bus`.
+
+        :raises InvalidRequest: a field of an argument is unknown
+        """
+        _refuse_unknown(method, wire)
+        super().cast(context, method, wire, timeout)
+
+
+def _refuse_unknown(method: str, wire: dict[str, Any]) -> None:
+    parameters = contract.methods()[method].parameters
+    for name, value in wire.items():
+        wrong = list(fields.unknown(value, parameters[name].annotation, f"$.{name}"))
+        if wrong:
+            text = f"{method}: {'; '.join(wrong)}"
+            raise exceptions.InvalidRequest(text, method=method)
+
+
 @contextlib.contextmanager
 def served(conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> Iterator[rpc.Client]:
     """Serve a driver in this process and yield a client for it.
+
+    The client refuses fields that no model has, in dictionaries given for models.
 
     :param conf: such as :func:`configuration` returns
     :param driver: what answers
@@ -88,7 +137,8 @@ def served(conf: cfg.ConfigOpts, driver: base.NetworkDriver) -> Iterator[rpc.Cli
     server = Server(conf, driver)
     server.start()
     try:
-        with rpc.connect(conf) as client:
+        settings = Options(conf.networker.call_timeout)
+        with Proxy(StrictBus(conf), Tokens(conf), settings) as client:
             yield client
     finally:
         server.stop()

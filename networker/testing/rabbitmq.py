@@ -115,7 +115,8 @@ class Node:
         two can form a cluster; None for its own
     :param plugins: to be enabled; ``rabbitmq_management`` listens on `management_port`
     :param settings: lines of a rabbitmq.conf
-    :raises RuntimeError: it did not start; the message has the end of its log
+    :raises RuntimeError: RabbitMQ is not installed, or the node did not start; then the
+        message has the end of its log
     """
 
     def __init__(
@@ -127,6 +128,10 @@ class Node:
         plugins: Sequence[str] = (),
         settings: str = "",
     ) -> None:
+        if not installed():
+            raise RuntimeError(
+                f"there is no RabbitMQ in {_inside('/')}: install Debian's rabbitmq-server"
+            )
         self.name = f"{name}@localhost"
         self.port, self.management_port = free_port(), free_port()
         self.suspended = False

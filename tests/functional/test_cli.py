@@ -154,7 +154,19 @@ def test_a_cast_prints_its_operation(run, sandbox, request_):
         (["call", "deallocate_vip", "--vip", "{"], 2, "not JSON"),
         (["call", "deallocate_vip", "--vip", '{"port_id": 5}'], 2, "$.port_id"),
         (["call", "deallocate_vip", "--vip", "@/none"], 2, "/none: No such file"),
-        (["call", "get_rich"], 2, "call get_port"),
+        (["call", "get_prot", "--port-id", "p"], 2, "did you mean call get_port, "),
+        (["call"], 2, "did you mean call allocate_vip, "),
+        (["dead", "lsit"], 2, "did you mean dead list"),
+        (["unicorns"], 2, "there is no command 'unicorns'. See `networker --help`"),
+        (
+            ["call", "get_port", "--port-id", NOWHERE, "--timeout", "0"],
+            2,
+            "more than 0",
+        ),
+        (["call", "get_port", "--port-id", NOWHERE, "--timeout", "1e9"], 2, "at most"),
+        (["call", "get_port", "--port-id", NOWHERE, "--timeout", "inf"], 2, "seconds"),
+        (["call", "get_port", "--port-id", NOWHERE, "--timeout", "x"], 2, "x is no"),
+        (["demo", "--latency", "nan"], 2, "nan is no number of seconds"),
         (["sandbox", "show", "unicorns"], 2, "unicorns"),
     ],
 )
@@ -164,6 +176,46 @@ def test_what_is_wrong_is_one_line(run, sandbox, arguments, code, text):
     assert returned == code
     assert text in out + err
     assert "Traceback" not in err
+
+
+def test_at_most_three_commands_are_suggested(run):
+    """Many commands can be meant by a word, and a list of all is no help."""
+    _, _, err = run("call", "get")
+    assert 1 <= err.count("call get_") <= 3
+
+
+def test_debug_shows_where_an_error_comes_from(run, sandbox):
+    """With --debug a traceback precedes the line."""
+    code, _, err = run("--debug", "call", "get_port", "--port-id", NOWHERE)
+    assert code == 1
+    assert "Traceback (most recent call last)" in err
+    assert err.splitlines()[-1].startswith("networker: PortNotFound: port 1111")
+
+
+def test_what_has_no_rows_says_so(run, sandbox):
+    """A table of nothing is not silent; what others read is as it always is."""
+    code, out, err = run("sandbox", "show", "security_groups")
+    assert (code, out.strip()) == (0, "")
+    assert err == "networker: there is nothing to show\n"
+    code, out, _ = run("sandbox", "show", "security_groups", "-f", "json")
+    assert (code, json.loads(out)) == (0, [])
+
+
+def test_false_is_shown(run, sandbox):
+    """What is false for all is a column like others, and false in JSON."""
+    code, out, _ = run("sandbox", "show", "networks", "-f", "json")
+    assert code == 0
+    rows = json.loads(out)
+    assert all(isinstance(row["shared"], bool) for row in rows)
+    assert {row["router_external"] for row in rows} == {False, True}
+
+
+def test_a_demo_on_rabbitmq_needs_it(run, tmp_path, monkeypatch):
+    """Where it is not installed, the error says what to install."""
+    monkeypatch.setenv("NETWORKER_RABBITMQ_ROOT", str(tmp_path))
+    code, _, err = run("demo", "--bus", "rabbitmq")
+    assert code == 2
+    assert "--bus rabbitmq: RabbitMQ is not installed; install Debian's" in err
 
 
 def test_a_missing_configuration_is_named(config, capsys):

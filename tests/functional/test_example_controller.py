@@ -57,3 +57,13 @@ def test_a_failed_step_is_undone(network, network_driver, lb, members, method):
     assert caught.value.orig_msg == "no more for you"
     assert network_driver.backdoor.ports() == before
     assert network_driver.backdoor.security_groups() == {}
+
+
+def test_a_controllers_misspelt_field_is_found(network):
+    """Workers would ignore it; whoever tests a controller learns of it, of casts too."""
+    vip = {"port_id": "p", "ip_adress": "10.20.0.9"}
+    for caller in (network, network.cast):
+        with pytest.raises(
+            exceptions.InvalidRequest, match=r"\$\.vip\.ip_adress.*ip_address"
+        ):
+            caller.deallocate_vip(vip)

@@ -289,4 +289,6 @@ def test_the_whole_state_is_plain(tmp_path: Path) -> None:
     }
     assert tables["ports"][-1]["security_groups"] == ["lb-lb"]
     assert tables["ports"][-1]["dns_name"] == "amphora-0"
+    assert tables["ports"][-1]["admin_state_up"] is True
+    assert tables["networks"][0]["router_external"] is True
     assert "ingress IPv4 tcp 80" in tables["security_groups"][0]["rules"]

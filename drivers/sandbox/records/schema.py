@@ -5,6 +5,16 @@
 APPLICATION_ID = 0x6E776B72
 #: Raised whenever a table changes (SQLite's ``user_version``).
 VERSION = 4
+#: Columns that are true or false, which SQLite has as 1 or 0.
+BOOLEANS = frozenset(
+    {
+        "admin_state_up",
+        "made_at_boot",
+        "port_security_enabled",
+        "router_external",
+        "shared",
+    }
+)
 
 STATEMENTS = (
     """
