@@ -7,26 +7,33 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from cryptography.fernet import Fernet
 
 from networker import drivers, rpc
 from networker.drivers import NetworkDriver
-from networker.drivers.sandbox.topology import PACKAGED
-from networker.models import VIP, LoadBalancer
 from networker.rpc.server import Server
 from networker.testing import processes
+from networker.testing.contract.fixtures import (
+    Setting,
+    balancer,
+    clean,
+    clean_module,
+    network,
+    world,
+)
+from networker.testing.contract.world import World
 from networker.testing.rabbitmq import Node
-from tests.contract.world import World
-from tests.contract.worlds import CLOUD_USER, SMALL, CloudWorld, SandboxWorld
+from tests.contract.alone import write_topology
+from tests.contract.worlds import CLOUD_USER, CloudWorld, SandboxWorld
 from tests.fakecloud import FakeCloud
 from tests.fakecloud.state import State
 
-Setting = tuple[NetworkDriver, World]
+__all__ = ["balancer", "clean", "clean_module", "network", "world"]
+
 CLOUD = os.environ.get("OS_CLOUD", "")
 cloud = pytest.mark.cloud
 SETTINGS = [
@@ -56,21 +63,11 @@ def _configured(
             },
             "sandbox": {
                 "database": directory / "sandbox.sqlite",
-                "topology": _topology(directory / "topology.yaml"),
+                "topology": write_topology(directory / "topology.yaml"),
             },
             "neutron": {"cloud": cloud, "poll_interval": 0.1, **patience},
         },
     )
-
-
-def _topology(path: pathlib.Path) -> pathlib.Path:
-    """Write the packaged topology with a network that is soon exhausted."""
-    topology = yaml.safe_load(PACKAGED.read_text())
-    topology["networks"].append({"name": "small-net", "project": "demo"})
-    small = {"name": "small-subnet", "network": "small-net", "cidr": SMALL}
-    topology["subnets"].append({**small, "gateway_ip": None})
-    path.write_text(yaml.safe_dump(topology))
-    return path
 
 
 @contextlib.contextmanager
@@ -217,52 +214,3 @@ def well(refusing: Refusing) -> Iterator[FakeCloud]:
     cloud.default_rules.clear()
     cloud.limit_lists(None)
     cloud.detach_delay = 0.05
-
-
-@pytest.fixture
-def network(setting: Setting) -> NetworkDriver:
-    """The interface under test."""
-    return setting[0]
-
-
-@pytest.fixture
-def world(setting: Setting) -> World:
-    """The network behind it."""
-    return setting[1]
-
-
-@pytest.fixture(scope="module")
-def clean_module(setting: Setting) -> Iterator[None]:
-    """See to it that a module leaves nothing."""
-    yield
-    assert setting[1].leftovers() == []
-
-
-@pytest.fixture
-def clean(world: World, clean_module: None) -> Iterator[None]:
-    """See to it that nothing is left when everything else is torn down.
-
-    On a remote cloud, where that would take long, only the whole module's end is looked at.
-    """
-    yield
-    world.tidy()
-    left = [] if world.remote else world.leftovers()
-    if left:
-        world.sweep()
-    assert left == []
-
-
-@pytest.fixture
-def balancer(
-    network: NetworkDriver, world: World, clean: None
-) -> Iterator[Callable[..., LoadBalancer]]:
-    """Make load balancers, and deallocate them afterwards."""
-    made: list[LoadBalancer] = []
-
-    def make(**wanted: Any) -> LoadBalancer:
-        made.append(world.load_balancer(**wanted))
-        return made[-1]
-
-    yield make
-    for lb in made:
-        network.deallocate_vip(VIP(load_balancer_id=lb.id))

@@ -20,8 +20,8 @@ from networker.models import (
     Subnet,
     SubnetOfPort,
 )
+from networker.testing.contract.world import new_id
 from tests.contract.counting import Count
-from tests.contract.world import new_id
 
 
 def _vip(lb: LoadBalancer) -> VIP:

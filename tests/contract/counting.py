@@ -7,8 +7,8 @@ from typing import Any
 
 from networker.drivers.base import NetworkDriver
 from networker.models import LoadBalancer
+from networker.testing.contract.world import World
 from tests.contract.meter import Cost, Meter
-from tests.contract.world import World
 
 
 class Count:

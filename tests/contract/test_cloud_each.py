@@ -12,7 +12,7 @@ from networker import exceptions
 from networker.context import Context
 from networker.drivers import naming
 from networker.models import VIP, Delta, Interface
-from tests.contract.steps import plug
+from networker.testing.contract.steps import plug
 
 ERROR = {
     "conflictingRequest": {

@@ -10,8 +10,8 @@ import pytest
 from networker import exceptions
 from networker.drivers import naming
 from networker.models import Listener
-from tests.contract.steps import NOWHERE, plug, plug_one, secure, subnet_of
-from tests.contract.world import MEMBER, new_id
+from networker.testing.contract.steps import NOWHERE, plug, plug_one, secure, subnet_of
+from networker.testing.contract.world import MEMBER, new_id
 
 
 @pytest.fixture(scope="module")

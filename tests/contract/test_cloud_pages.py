@@ -7,7 +7,7 @@ import pytest
 
 from networker.drivers import naming
 from networker.models import VIP
-from tests.contract.steps import plug
+from networker.testing.contract.steps import plug
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,15 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.rules import Rule
 from networker.models import Amphora, FixedIP, Listener
-from tests.contract.steps import NOWHERE, V4_RULES, plug, plug_one, secure, subnet_of
-from tests.contract.world import MEMBER, at_once, new_id
+from networker.testing.contract.steps import (
+    NOWHERE,
+    V4_RULES,
+    plug,
+    plug_one,
+    secure,
+    subnet_of,
+)
+from networker.testing.contract.world import MEMBER, at_once, new_id
 
 NAME = "[0-9a-f-]{36}"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from networker.models import FixedIP
+from networker.testing.contract.world import MEMBER, new_id
 from tests.contract.conftest import cloud
-from tests.contract.world import MEMBER, new_id
 
 SETTINGS = ["neutron-fake", pytest.param("neutron", marks=cloud)]
 PAIR = [{"ip_address": "10.39.0.77"}]

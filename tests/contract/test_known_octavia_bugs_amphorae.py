@@ -12,8 +12,8 @@ import pytest
 from networker import exceptions
 from networker.drivers import naming
 from networker.models import VIP, Amphora, FixedIP
-from tests.contract.steps import NOWHERE, plug_one, secure, subnet_of
-from tests.contract.world import MEMBER, at_once, new_id
+from networker.testing.contract.steps import NOWHERE, plug_one, secure, subnet_of
+from networker.testing.contract.world import MEMBER, at_once, new_id
 
 
 def test_base_port_is_found_by_a_retry_and_by_the_revert(network, world, balancer):

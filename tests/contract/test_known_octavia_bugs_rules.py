@@ -16,8 +16,8 @@ from networker import exceptions
 from networker.drivers import naming
 from networker.drivers.rules import Rule
 from networker.models import Listener
-from tests.contract.steps import V4_RULES, allocate, secure
-from tests.contract.world import at_once, new_id
+from networker.testing.contract.steps import V4_RULES, allocate, secure
+from networker.testing.contract.world import at_once, new_id
 
 
 @pytest.fixture

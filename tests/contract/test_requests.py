@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from networker.drivers.base import NetworkDriver
+from networker.testing.contract.world import World
 from tests.contract import costs
 from tests.contract.conftest import Refusing, cloud
 from tests.contract.counting import Count
-from tests.contract.world import World
 
 FILE = pathlib.Path(__file__).parents[2] / "docs" / "requests.json"
 SETTINGS = ["neutron-fake", pytest.param("neutron", marks=cloud)]

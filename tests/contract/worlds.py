@@ -16,10 +16,8 @@ from networker.drivers.sandbox.driver import SandboxDriver
 from networker.drivers.sandbox.records import ports, security_groups
 from networker.drivers.sandbox.topology import project_id
 from networker.models import FixedIP, Port, Subnet, UserContext
-from tests.contract.world import MARK, Server, World
+from networker.testing.contract.world import MARK, SMALL, Server, World
 
-#: Where nobody is (RFC 5737), for a network that has only two addresses.
-SMALL = "192.0.2.0/30"
 #: The cloud of OS_CLOUD for a user of the project of the load balancers.
 CLOUD_USER = os.environ.get("OS_CLOUD_USER", "lab-demo")
 _GROUPS = (naming.vip_device(MARK), f"users-{MARK}")
@@ -91,7 +89,7 @@ class SandboxWorld(World):
         names = [row["name"] for row in self._door.tables()["security_groups"]]
         return [name for name in names if name.startswith(_GROUPS)]
 
-    def _make_port(self, network_id: str, name: str, places: list[FixedIP]) -> Port:
+    def create_port(self, network_id: str, name: str, places: list[FixedIP]) -> Port:
         place = places[0] if places else FixedIP()
         return self._door.create_port(
             network_id,
@@ -100,7 +98,7 @@ class SandboxWorld(World):
             name=name,
         )
 
-    def _make_group(self, name: str, project: str) -> str:
+    def create_group(self, name: str, project: str) -> str:
         return self._door.create_security_group(name, project)
 
     def delete_group(self, group_id: str) -> None:
@@ -117,7 +115,7 @@ class SandboxWorld(World):
         self._door.detach(port_id)  # a port of another device is refused
         self._door.attach(port_id, compute_id)
 
-    def _make_network(self, name: str) -> str:
+    def create_network(self, name: str) -> str:
         return self._door.create_network(name).id or ""
 
     def make_subnet(self, network_id: str, cidr: str, *, slaac: bool = False) -> str:
@@ -208,7 +206,7 @@ class CloudWorld(World):
         names = [group.name for group in self.neutron.security_groups()]
         return [name for name in names if name.startswith(_GROUPS)]
 
-    def _make_port(self, network_id: str, name: str, places: list[FixedIP]) -> Port:
+    def create_port(self, network_id: str, name: str, places: list[FixedIP]) -> Port:
         wanted = [
             {f: v for f in ("subnet_id", "ip_address") if (v := getattr(place, f))}
             for place in places
@@ -218,7 +216,7 @@ class CloudWorld(World):
             self.user.network.create_port(network_id=network_id, name=name, **body)
         )
 
-    def _make_group(self, name: str, project: str) -> str:
+    def create_group(self, name: str, project: str) -> str:
         neutron = self.neutron if project == "service" else self.user.network
         return str(neutron.create_security_group(name=name).id)
 
@@ -238,7 +236,7 @@ class CloudWorld(World):
             port_id, device_id=compute_id, device_owner="compute:nova"
         )
 
-    def _make_network(self, name: str) -> str:
+    def create_network(self, name: str) -> str:
         return str(self.user.network.create_network(name=name).id)
 
     def make_subnet(self, network_id: str, cidr: str, *, slaac: bool = False) -> str:

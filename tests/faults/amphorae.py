@@ -8,7 +8,7 @@ import copy
 from networker import exceptions
 from networker.drivers import NetworkDriver, naming
 from networker.models import VIP, Amphora, FixedIP, Listener, LoadBalancer, Subnet
-from tests.contract.world import new_id
+from networker.testing.contract.world import new_id
 from tests.faults.bench import Bench
 from tests.faults.scene import Call, Scene, removal
 

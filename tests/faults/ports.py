@@ -8,7 +8,7 @@ import contextlib
 from networker import exceptions
 from networker.drivers import NetworkDriver
 from networker.models import Amphora, FixedIP
-from tests.contract.world import MEMBER, new_id
+from networker.testing.contract.world import MEMBER, new_id
 from tests.faults.bench import Bench
 from tests.faults.scene import Call, Scene
 

@@ -8,7 +8,7 @@ import copy
 from networker import exceptions
 from networker.drivers import NetworkDriver
 from networker.models import VIP, Listener, LoadBalancer, Port
-from tests.contract.world import new_id
+from networker.testing.contract.world import new_id
 from tests.faults.bench import Bench
 from tests.faults.scene import Scene, plugged, removal
 

@@ -18,7 +18,7 @@ from networker.models import (
     Listener,
     LoadBalancer,
 )
-from tests.contract.world import MEMBER, new_id
+from networker.testing.contract.world import MEMBER, new_id
 from tests.faults import amphorae, deltas, ports, servers, vips
 from tests.faults.bench import Bench
 from tests.faults.scenarios import SCENES

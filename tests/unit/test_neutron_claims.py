@@ -14,7 +14,7 @@ from networker.drivers.neutron.api.errors import Refused
 from networker.drivers.neutron.resources import security_groups
 from networker.drivers.rules import Rule
 from networker.exceptions import CloudUnavailable
-from tests.contract.world import new_id
+from networker.testing.contract.world import new_id
 from tests.fakecloud.state import DEMO
 from tests.faults.bench import benches
 from tests.faults.wire import Fault

@@ -17,7 +17,7 @@ import pytest
 from networker import exceptions
 from networker.drivers import naming
 from networker.models import VIP, FixedIP, Subnet
-from tests.contract.world import new_id
+from networker.testing.contract.world import new_id
 from tests.fakecloud import addresses, attributes
 from tests.faults.bench import benches
 from tests.faults.wire import Fault, Wire, response

@@ -14,7 +14,7 @@ from networker.drivers.sandbox.driver import SandboxDriver
 from networker.exceptions import CloudUnavailable
 from networker.models import VIP, Subnet
 from networker.testing import kit
-from tests.contract.world import twice_at_once
+from networker.testing.contract.world import twice_at_once
 from tests.contract.worlds import SandboxWorld
 
 ROUNDS = 8

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways in which calls about VIPs are refused: see :mod:`tests.contract.errors`."""
+"""Ways in which calls about VIPs are refused; :mod:`networker.testing.contract.errors`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from networker.models import (
     AdditionalVIP,
     Listener,
 )
-from tests.contract.errors import (
+from networker.testing.contract.errors import (
     CONFLICT,
     ITSELF,
     MISSING,
@@ -17,8 +17,8 @@ from tests.contract.errors import (
     Expected,
     Stage,
 )
-from tests.contract.steps import NOWHERE, allocate, subnet_of
-from tests.contract.world import new_id
+from networker.testing.contract.steps import NOWHERE, allocate, subnet_of
+from networker.testing.contract.world import new_id
 
 
 def vip_address_in_use(at: Stage) -> Expected:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways in which other calls are refused: see :mod:`tests.contract.errors`."""
+"""Ways in which other calls are refused: see :mod:`networker.testing.contract.errors`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from networker.models import (
     Subnet,
     SubnetOfPort,
 )
-from tests.contract.errors import (
+from networker.testing.contract.errors import (
     CONFLICT,
     ITSELF,
     MISSING,
@@ -22,8 +22,8 @@ from tests.contract.errors import (
     Expected,
     Stage,
 )
-from tests.contract.steps import NOWHERE, plug
-from tests.contract.world import MEMBER, new_id
+from networker.testing.contract.steps import NOWHERE, plug
+from networker.testing.contract.world import MEMBER, new_id
 
 
 def network_of_a_missing_server(at: Stage) -> Expected:

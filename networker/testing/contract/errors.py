@@ -19,8 +19,8 @@ from networker.models import (
     VIP,
     LoadBalancer,
 )
-from tests.contract.steps import secure
-from tests.contract.world import World
+from networker.testing.contract.steps import secure
+from networker.testing.contract.world import World
 
 SAID = object()
 #: What the cloud itself answered.
