@@ -32,7 +32,7 @@ from networker.models import (
 
 #: Version of the interface: methods and optional arguments raise the minor number,
 #: everything else the major one. ``tests/contract/<version>.json`` is its snapshot.
-INTERFACE_VERSION = "1.2"
+INTERFACE_VERSION = "1.3"
 
 
 class Misconfigured(Exception):
@@ -48,8 +48,9 @@ class NetworkDriver(abc.ABC):
     result. When it raises, what it had done is undone.
 
     Any method may raise :class:`~networker.exceptions.InvalidRequest` (an id that it
-    needs is empty; nothing was asked of the cloud) and
-    :class:`~networker.exceptions.CloudUnavailable` (the cloud gave no answer in time).
+    needs is empty; nothing was asked of the cloud),
+    :class:`~networker.exceptions.CloudUnavailable` (the cloud gave no answer in time) and
+    :class:`~networker.exceptions.NotImplementedByDriver` (the driver does not have it yet).
     Any mutator may raise :class:`~networker.exceptions.QuotaExceeded`, and one that
     detaches :class:`~networker.exceptions.TimeoutException`.
 

@@ -32,6 +32,7 @@
     └── BusError
         ├── InvalidRequest           nothing was sent or asked of the cloud
         ├── UnsupportedVersion       the workers are older than the method
+        ├── NotImplementedByDriver   the workers' driver does not have the method yet
         ├── BusUnavailable           Retriable: the request was not sent
         ├── CallTimeout              Retriable: no answer; see maybe_executed
         └── WorkerError              a fault in the worker, logged there under error_id
@@ -305,6 +306,17 @@ class UnsupportedVersion(BusError):
 
     template = "the workers do not support {method} in version {version}"
     version: str | None = None
+
+
+class NotImplementedByDriver(BusError):
+    """The workers' driver does not have this method yet; nothing was asked of the cloud."""
+
+    template = (
+        "{method}: the driver {driver} does not implement it; name another one in "
+        "[networker] driver of the workers, or write the method"
+    )
+    #: The driver's class.
+    driver: str | None = None
 
 
 class BusUnavailable(Retriable, BusError):
