@@ -11,8 +11,8 @@ import pytest
 from networker import exceptions
 from networker.drawing import Survey, survey, svg, text
 from networker.models import Amphora, LoadBalancer
-from tests.contract.steps import allocate, plug
-from tests.contract.world import new_id
+from networker.testing.contract.steps import allocate, plug
+from networker.testing.contract.world import new_id
 
 SVG = "{http://www.w3.org/2000/svg}"
 
