@@ -34,7 +34,7 @@ from networker.context import asking, is_id, stay_ours
 from networker.drivers.neutron.api.errors import Later, Refused, Unsent, unless_gone
 from networker.drivers.neutron.api.session import CloudRefused, Session
 from networker.exceptions import CloudUnavailable
-from networker.spans import Span
+from networker.observer import ApiRequest
 
 LOG = log.getLogger(__name__)
 Result = TypeVar("Result")
@@ -166,9 +166,7 @@ class Api:
                     headers={**headers, **asked.headers},
                     **kwargs,
                 )
-                asked.status = reply.status_code
-                if asked.span:
-                    _describe(asked.span, reply)
+                _note(asked, reply)
             finally:
                 if asked.call:
                     asked.tried()
@@ -283,11 +281,14 @@ def _read(reply: requests.Response) -> dict[str, Any]:
     return body
 
 
-def _describe(span: Span, reply: requests.Response) -> None:
-    """Tell by whom a request was answered, and under which id that one has logged it.
+def _note(asked: ApiRequest, reply: requests.Response) -> None:
+    """Tell how a request was answered, by whom, and under which id that one has logged it.
 
     Neither the query nor the address with its names, which are a user's.
     """
+    asked.status, span = reply.status_code, asked.span
+    if span is None:
+        return
     url = urllib.parse.urlsplit(reply.url)
     if url.hostname:
         span.attributes["server.address"] = url.hostname
