@@ -116,11 +116,39 @@ def errors() -> Iterator[str]:
     """Describe every error."""
     tree = (exceptions.__doc__ or "").split("::\n", 1)[1].split("\n:class:", 1)[0]
     yield "```" + inspect.cleandoc("\n" + tree).join(["\n", "\n"]) + "```\n"
-    yield "| error | when | attributes |\n|---|---|---|"
+    raised = raisers()
+    yield (
+        "*Again* says whether the same call may succeed when it is made again, without a "
+        "change: these are `Retriable`. *Undone* is what the error says of what was done; "
+        "what a method's description says goes before it.\n"
+    )
+    yield "| error | when | raised by | again | undone | what to do | attributes |"
+    yield "|---|---|---|---|---|---|---|"
     for name, kind in codec.error_classes().items():
         own = sorted(kind.names() - {"orig_msg", "orig_code"})
         about = ", ".join(f"`{attribute}`" for attribute in own)
-        yield f"| `{name}` | {plain((kind.__doc__ or '').splitlines()[0])} | {about} |"
+        by = ", ".join(f"`{method}`" for method in raised.get(name, []))
+        cells = (
+            f"`{name}`",
+            plain((kind.__doc__ or "").splitlines()[0]),
+            "; ".join(filter(None, (vars(kind).get("raised_by", ""), by))),
+            "yes" if issubclass(kind, exceptions.Retriable) else "no",
+            kind.undone,
+            kind.advice,
+            about,
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def raisers() -> dict[str, list[str]]:
+    """Return by error the methods that raise it: as they say, and as they are declared."""
+    found: dict[str, list[str]] = {}
+    for method in contract.methods().values():
+        told = [name.partition(" ")[2] for name, _ in fields(method.doc)[1]]
+        named = {name for name in told if name in codec.error_classes()}
+        for name in {*named, method.operation.fails_as.__name__}:
+            found.setdefault(name, []).append(method.name)
+    return found
 
 
 def page() -> str:

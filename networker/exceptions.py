@@ -47,6 +47,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_REFUSED = (
+    "Look at what the cloud said, see orig_msg; mend that, and make the call again."
+)
+
 
 class Retriable(Exception):
     """A mixin: the same request may succeed when it is made again."""
@@ -58,10 +62,17 @@ class NetworkException(Exception):
     :param message: what happened, for people; made from `template` when left out
     :param attributes: values for the attributes that the class declares
 
-    The attributes of every class can be read from :meth:`attributes`.
+    The attributes of every class can be read from :meth:`attributes`. What to do next is a
+    note of the exception, which tracebacks and the command show.
     """
 
     template: ClassVar[str] = "the network operation failed"
+    #: What to do next, where that is known.
+    advice: ClassVar[str] = ""
+    #: What has been undone when it is raised.
+    undone: ClassVar[str] = "all that the call had done"
+    #: By which methods, where their own descriptions do not say it.
+    raised_by: ClassVar[str] = ""
 
     #: What the cloud itself said, word for word.
     orig_msg: str | None = None
@@ -77,6 +88,8 @@ class NetworkException(Exception):
             known = {name: getattr(self, name) for name in self.names()}
             message = self.template.format(**known)
         super().__init__(message)
+        if self.advice:
+            self.add_note(self.advice)
 
     @classmethod
     def names(cls) -> frozenset[str]:
@@ -84,8 +97,8 @@ class NetworkException(Exception):
         return frozenset(
             name
             for base in cls.__mro__
-            for name in vars(base).get("__annotations__", ())
-            if name != "template"
+            for name, kind in vars(base).get("__annotations__", {}).items()
+            if not str(kind).startswith("ClassVar")
         )
 
     def attributes(self) -> dict[str, object]:
@@ -107,6 +120,7 @@ class AllocateVIPException(NetworkException):
     """A VIP could not be allocated."""
 
     template = "the VIP of load balancer {load_balancer_id} was not allocated"
+    advice = _REFUSED
     load_balancer_id: str | None = None
     port_id: str | None = None
 
@@ -115,6 +129,7 @@ class DeallocateVIPException(NetworkException):
     """A VIP could not be deallocated."""
 
     template = "the VIP of load balancer {load_balancer_id} was not deallocated"
+    advice = _REFUSED
     load_balancer_id: str | None = None
     port_id: str | None = None
 
@@ -123,6 +138,7 @@ class PlugVIPException(NetworkException):
     """A VIP could not be plugged into the amphorae."""
 
     template = "the VIP of load balancer {load_balancer_id} was not plugged"
+    advice = _REFUSED
     load_balancer_id: str | None = None
     port_id: str | None = None
 
@@ -131,6 +147,7 @@ class UnplugVIPException(NetworkException):
     """A VIP could not be unplugged from the amphorae."""
 
     template = "the VIP of load balancer {load_balancer_id} was not unplugged"
+    advice = _REFUSED
     load_balancer_id: str | None = None
     port_id: str | None = None
 
@@ -139,6 +156,7 @@ class PlugNetworkException(NetworkException):
     """A server could not be plugged into a network."""
 
     template = "server {compute_id} was not plugged into network {network_id}"
+    advice = _REFUSED
     compute_id: str | None = None
     network_id: str | None = None
     ip_address: str | None = None
@@ -148,6 +166,7 @@ class UnplugNetworkException(NetworkException):
     """A server could not be unplugged from a network."""
 
     template = "server {compute_id} was not unplugged from network {network_id}"
+    advice = _REFUSED
     compute_id: str | None = None
     network_id: str | None = None
     ip_address: str | None = None
@@ -157,6 +176,7 @@ class CreatePortException(NetworkException):
     """A port could not be created."""
 
     template = "no port was created on network {network_id}"
+    advice = _REFUSED
     network_id: str | None = None
 
 
@@ -164,6 +184,7 @@ class NetworkServiceError(NetworkException):
     """A port could not be deleted or changed."""
 
     template = "the cloud refused to change port {port_id}"
+    advice = _REFUSED
     port_id: str | None = None
 
 
@@ -183,12 +204,14 @@ class CloudFailure(
     """
 
     template = "the cloud refused: {orig_msg}"
+    raised_by = "as one of the classes below"
 
 
 class AddressInUse(CloudFailure):
     """The wanted address is held by another port."""
 
     template = "address {ip_address} is in use: {orig_msg}"
+    advice = "Choose another address, or free this one."
     ip_address: str | None = None
 
 
@@ -196,34 +219,47 @@ class VIPInUse(AddressInUse):
     """The VIP's address is taken, or the VIP is used by something else."""
 
     template = "the VIP {ip_address} is in use: {orig_msg}"
+    advice = "Name a port and an address that nothing else uses."
 
 
 class NoMoreAddresses(CloudFailure):
     """The subnet or network has no address left."""
 
     template = "no address is left: {orig_msg}"
+    advice = "Free addresses, enlarge the allocation pools, or name another subnet."
 
 
 class QuotaExceeded(CloudFailure):
     """The project may not have more of what the operation needs."""
 
     template = "the project's quota is used up: {orig_msg}"
+    advice = "Have the quota raised, or remove what the project needs no more."
+    raised_by = "any that changes something"
 
 
 class TimeoutException(CloudFailure):
     """What the cloud had begun, such as a detach, did not end in time."""
 
     template = "the cloud did not finish in time: {orig_msg}"
+    advice = "Look at the server and its ports in the cloud, and make the call again."
+    undone = "what the call had done, but for what the cloud has not finished"
+    raised_by = "any that detaches"
 
 
 class CloudUnavailable(Retriable, CloudFailure):
     """The cloud could not be reached, or kept asking to come back later."""
 
     template = "the cloud did not answer in time: {orig_msg}"
+    advice = "Make the call again, later."
+    undone = "all that the call had done, as far as the cloud answered"
+    raised_by = "any"
 
 
 class NotFound(NetworkException):
     """Something that the request names does not exist, or is hidden."""
+
+    advice = "Look for its name and id, and whether whoever asks may see it."
+    raised_by = "as one of the classes below"
 
 
 class NetworkNotFound(NotFound):
@@ -281,16 +317,21 @@ class MissingVIPSecurityGroup(PluggedVIPNotFound):
     """The VIP has no security group, so that there is none to bring in line."""
 
     template = "the VIP of load balancer {load_balancer_id} has no security group"
+    advice = "Call plug_vip or update_vip_sg first."
 
 
 class VIPConfigurationNotFound(NotFound):
     """The VIP names nothing by which its resources could be found."""
 
     template = "the VIP names neither a port nor a load balancer"
+    advice = "Fill in the VIP's port_id or load_balancer_id."
 
 
 class BusError(NetworkException):
     """The request or its answer did not get through."""
+
+    undone = "see the classes below"
+    raised_by = "as one of the classes below"
 
     method: str | None = None
 
@@ -299,12 +340,18 @@ class InvalidRequest(BusError):
     """The arguments are wrong; nothing was sent, and nothing asked of the cloud."""
 
     template = "{method}: invalid arguments"
+    advice = "Mend the argument that the message names."
+    undone = "nothing was done"
+    raised_by = "any"
 
 
 class UnsupportedVersion(BusError):
     """The workers do not know this method, version or namespace."""
 
     template = "the workers do not support {method} in version {version}"
+    advice = "Upgrade the workers, or do without what they do not know."
+    undone = "nothing was done"
+    raised_by = "any, over the bus"
     version: str | None = None
 
 
@@ -323,6 +370,11 @@ class BusUnavailable(Retriable, BusError):
     """The message bus did not take the request: it was not sent."""
 
     template = "the message bus cannot be reached"
+    advice = (
+        "Make the call again; if that fails, try `networker config check --caller`."
+    )
+    undone = "nothing was sent"
+    raised_by = "any, over the bus"
     #: True where the broker refused the login or the virtual host: a configuration error.
     refused: bool = False
 
@@ -331,6 +383,9 @@ class CallTimeout(Retriable, BusError):
     """No answer came in time."""
 
     template = "{method}: no answer within {timeout} s"
+    advice = "Make the call again; if that fails, try `networker status`."
+    undone = "all that a worker does after the deadline; before it the call may have succeeded"
+    raised_by = "any, over the bus"
     #: Seconds that the caller waited.
     timeout: float | None = None
     #: False where it is certain that no worker ran the call nor will.
@@ -341,6 +396,9 @@ class WorkerError(BusError):
     """The worker failed in a way that the interface does not foresee."""
 
     template = "{method} failed in worker {worker}; its log has error {error_id}"
+    advice = "Look for its error_id in the log of the worker, and report the fault."
+    undone = "all that the call had done, as far as its steps could be undone"
+    raised_by = "any, over the bus"
     #: The id under which the worker logged the traceback.
     error_id: str | None = None
     #: Host and process id.

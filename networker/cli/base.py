@@ -51,6 +51,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]
 class Operation(Command):
     """A command whose errors are one line and an exit code."""
 
+    #: Whether the line ends with what the interface advises.
+    advises = False
+
     def configuration(self) -> cfg.ConfigOpts:
         """Read the configuration files that the command line names.
 
@@ -73,6 +76,8 @@ class Operation(Command):
             if self.app.options.debug:
                 traceback.print_exc(file=self.app.stderr)
             text, code = _told(error)
+            if self.advises and isinstance(error, exceptions.NetworkException):
+                text = _joined(text, error.advice)
         self.app.stderr.write(f"networker: {text}\n")
         sys.exit(code)
 
@@ -87,6 +92,12 @@ def _told(error: Refused | exceptions.NetworkException) -> tuple[str, int]:
     if isinstance(error, exceptions.BusUnavailable):
         return text, WRONG if error.refused else UNREACHABLE
     return text, 1
+
+
+def _joined(text: str, advice: str) -> str:
+    """Return two sentences, the first of which may have its full stop."""
+    stop = "" if text.endswith((".", "?")) else "."
+    return f"{text}{stop} {advice}" if advice else text
 
 
 class Listing(Operation, Lister):

@@ -28,6 +28,7 @@ class _Call(Operation):
     """One method of the interface."""
 
     method: contract.Method
+    advises = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return a parser with a flag for each parameter of the method."""

@@ -149,6 +149,7 @@ def test_a_cast_prints_its_operation(run, sandbox, request_):
     ("arguments", "code", "text"),
     [
         (["call", "get_port", "--port-id", NOWHERE], 1, "PortNotFound: port 1111"),
+        (["call", "get_port", "--port-id", NOWHERE], 1, "exist. Look for its name"),
         (["call", "get_port", "--port-id", ""], 2, "port_id must not be empty"),
         (["call", "get_port"], 2, "--port-id"),
         (["call", "deallocate_vip", "--vip", "{"], 2, "not JSON"),

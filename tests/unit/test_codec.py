@@ -154,3 +154,14 @@ def test_a_strange_result_is_a_worker_error():
     """A result of another type than the interface's is named."""
     with pytest.raises(exceptions.WorkerError, match="get_port"):
         codec.decode_result(contract.methods()["get_port"], {"id": 5})
+
+
+@pytest.mark.parametrize("name", sorted(codec.error_classes()))
+def test_what_to_do_is_told_once(name):
+    """An error's note is what its class advises, over the bus and in copies too."""
+    error = codec.error_classes()[name]("something happened")
+    wire = codec.encode_error(error)
+    assert wire.message == "something happened"
+    for other in (error, codec.decode_error(wire), pickle.loads(pickle.dumps(error))):
+        notes = getattr(other, "__notes__", [])
+        assert notes == ([type(other).advice] if type(other).advice else [])

@@ -11,8 +11,9 @@ import textwrap
 
 import pytest
 
+from networker import exceptions
 from networker.drivers import base
-from networker.rpc import Client
+from networker.rpc import Client, codec
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -69,3 +70,26 @@ def test_the_controller_of_the_readme(network, network_driver):
         network_driver.backdoor.ports(name="octavia-lb-vrrp-a1")[0].device_id == server
     )
     assert issubclass(Client, base.NetworkDriver)
+
+
+def test_the_reference_says_who_raises_each_error():
+    """No error but the bases of all and of the bus lacks its methods, or what to do."""
+    rows = re.findall(
+        r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs/reference.md").read_text(), re.M
+    )
+    told = {
+        name: [cell.strip() for cell in rest.split(" | ")]
+        for name, rest in rows
+        if hasattr(exceptions, name)
+    }
+    assert set(told) == set(codec.error_classes())
+    for name, (when, raised_by, again, undone, advice, _) in told.items():
+        assert when, name
+        assert raised_by, name
+        assert undone, name
+        assert (again == "yes") == issubclass(
+            getattr(exceptions, name), exceptions.Retriable
+        )
+        assert advice or name in {"NetworkException", "BusError"}
+    assert "`plug_vip`" in told["PlugVIPException"][1]
+    assert "`plug_fixed_ip`" in told["AddressInUse"][1]
