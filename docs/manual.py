@@ -124,7 +124,8 @@ def command(app: Networker, words: str) -> Iterator[str]:
     yield from prose(found.get_description() or "")
     yield from groups(parser, own=isinstance(found, (Lister, ShowOne)))
     if parser.epilog:
-        yield from prose(parser.epilog)
+        # Its first line is not indented, and the others keep what they are by.
+        yield from prose("\n" + parser.epilog)
 
 
 def networker_page() -> str:

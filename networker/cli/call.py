@@ -34,7 +34,7 @@ class _Call(Operation):
         """Return a parser with a flag for each parameter of the method."""
         parser = super().get_parser(prog_name)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.description = explain.about(self.method).replace("%", "%%")
+        parser.description = explain.about(self.method)
         parser.epilog = explain.usage(self.method)
         for parameter in self.method.parameters.values():
             _add_flag(parser, self.method, parameter)

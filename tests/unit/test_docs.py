@@ -75,7 +75,7 @@ def test_the_controller_of_the_readme(network, network_driver):
 def test_the_reference_says_who_raises_each_error():
     """No error but the bases of all and of the bus lacks its methods, or what to do."""
     rows = re.findall(
-        r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs/reference.md").read_text(), re.M
+        r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE
     )
     told = {
         name: [cell.strip() for cell in rest.split(" | ")]
