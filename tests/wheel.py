@@ -40,6 +40,8 @@ def check_contents(wheel: pathlib.Path) -> None:
         "rpc/client.py",
         "rpc/rabbitmq/messaging_driver.py",
         "drivers/sandbox/topology.yaml",
+        "cli/skeleton/driver.py.in",
+        "testing/contract/test_vip.py",
         "py.typed",
         "console/static/console.css",
         "console/static/console.js",
@@ -52,8 +54,8 @@ def check_contents(wheel: pathlib.Path) -> None:
 
 def main() -> None:
     """Do it in a directory that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="networker-wheel-") as name:
-        home = pathlib.Path(name)
+    with tempfile.TemporaryDirectory(prefix="networker-wheel-") as where:
+        home = pathlib.Path(where)
         # From the sdist, as a distributor would.
         run(sys.executable, "-m", "build", "-o", home / "dist", ROOT, cwd=home)
         (wheel,) = (home / "dist").glob("*.whl")
@@ -66,9 +68,10 @@ def main() -> None:
         # Away from the checkout, so that only the installed package can be found.
         shutil.copytree(ROOT / "tests", home / "run/tests")
         shutil.copy(ROOT / "setup.cfg", home / "run")
-        # The counts that the tests compare with, and the reference is written from.
+        # The counts that the tests compare with, and the page that a test follows.
         (home / "run/docs").mkdir()
-        shutil.copy(ROOT / "docs/requests.json", home / "run/docs")
+        for name in ("requests.json", "write-a-driver.md"):
+            shutil.copy(ROOT / "docs" / name, home / "run/docs")
         ignored = [f"--ignore=tests/{path}" for path in NOT_HERE]
         parallel = ["-n", "4", "--dist", "loadfile"]
         # The neutron driver's own tests do for a package; `make test` has the rest.

@@ -19,19 +19,7 @@ from typing import Any
 from cliff.app import App
 from cliff.commandmanager import CommandManager
 
-from networker.cli import (
-    call,
-    check,
-    console,
-    dead,
-    demo,
-    drawing,
-    health,
-    operation,
-    show,
-    status,
-    top,
-)
+from networker.cli import call, check, dead, demo, health, new, show, status
 from networker.rpc import contract
 
 _ABOUT = """The network side of a load balancer, as a service on a message bus.
@@ -67,6 +55,7 @@ class Networker(App):
         commands.add_command("dead show", dead.DeadShow)
         commands.add_command("demo", demo.Demo)
         commands.add_command("driver list", show.DriverList)
+        commands.add_command("driver new", new.DriverNew)
         commands.add_command("health", health.Health)
         commands.add_command("operation", operation.ShowOperation)
         commands.add_command("sandbox show", show.SandboxShow)

@@ -40,12 +40,17 @@ def pytest_configure(config: pytest.Config) -> None:
     name = config.getoption("networker_world")
     if not name:
         return
-    config.stash[WORLD] = _world(name)
+    config.stash[WORLD] = world_class(name)
     if config.args_source != pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(pathlib.Path(__file__).with_name("contract"))]
 
 
-def _world(name: str) -> type[World]:
+def world_class(name: str) -> type[World]:
+    """Return the class that ``--networker-world`` names.
+
+    :param name: ``MODULE:CLASS``
+    :raises pytest.UsageError: there is none, or it cannot be used
+    """
     from networker.testing.contract import World
 
     try:

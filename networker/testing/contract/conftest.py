@@ -35,6 +35,8 @@ def chosen(request: pytest.FixtureRequest) -> Iterator[tuple[NetworkDriver, Worl
     if kind is None:
         pytest.fail("name a world: pytest --networker-world=MODULE:CLASS")
     with contextlib.closing(kind()) as world:
+        if lacking := world.lacking():
+            pytest.fail(lacking)
         driver = world.driver()
         with contextlib.closing(driver):
             driver.check()

@@ -48,6 +48,10 @@ MARKED = tuple(
 )
 
 
+#: How many of its contents a world has to have, if it has any.
+_NEEDED = {"servers": 3, "member_network_ids": 2, "member_subnet_ids": 2}
+
+
 def new_id() -> str:
     """Return an id that bears the mark."""
     return MARK + str(uuid.uuid4())[len(MARK) :]
@@ -97,12 +101,14 @@ class World:
 
     #: The project of the users' networks and load balancers.
     project_id: str
+    #: Three or more.
     servers: Sequence[Server]
     mgmt_network_id: str
     mgmt_subnet_id: str
     vip_network_id: str
     vip_subnet_id: str
     vip_subnet6_id: str
+    #: Two.
     member_network_ids: Sequence[str]
     #: The two subnets of the first member network.
     member_subnet_ids: Sequence[str]
@@ -130,6 +136,13 @@ class World:
         if name in World.__annotations__:
             return name in vars(self) or name in vars(type(self))
         return getattr(type(self), name) is not getattr(World, name)
+
+    def lacking(self) -> str:
+        """Say of which of its contents there are too few; nothing if all is well."""
+        for name, needed in _NEEDED.items():
+            if self.offers(name) and len(getattr(self, name)) < needed:
+                return f"World.{name}: the tests need {needed}, or no such attribute"
+        return ""
 
     def driver(self) -> NetworkDriver:
         """Return the driver that is tested; called once."""
