@@ -97,7 +97,7 @@ ALL = {
         Experiment(
             "seen",
             seen.seen,
-            "kill, stop, cut, poison, alarm, bad reload: seen in status, most in 5 s; beside "
+            "kill, stop, cut, poison, alarm, bad reload: seen in status; four within 15 s; beside "
             "the metric and rabbitmqctl",
             {"causes": ("stop", "reload")},
         ),

@@ -38,7 +38,7 @@ _LATENCY = 2.0
 #: Seconds between looks.
 _EVERY = 0.2
 #: Seconds within which status has to show it.
-_SOON = 5.0
+_SOON = 15.0
 _HOSTS = ("net-1", "net-2")
 
 Watch = Callable[[], object]
