@@ -8,11 +8,12 @@ from typing import Any, Self
 
 from oslo_config import cfg
 
-from networker import letters, rpc
+from networker import exceptions, letters, rpc
 from networker.console.watch import State
 from networker.drawing import Survey, survey
 from networker.inquiry import Pool
 from networker.models import LoadBalancer
+from networker.rpc.rabbitmq import policies
 from networker.rpc.rabbitmq.dead_letters import DeadLetters
 from networker.rpc.transport import open_transport
 
@@ -31,9 +32,11 @@ class Bus:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
-        self._pool = Pool(conf)
+        self._transport = open_transport(conf)
+        self._pool = Pool(conf, self._transport)
         self._letters = DeadLetters(conf, open_transport(conf))
         self._asked = itertools.count()
+        #: What was said of the broker's policies when it was asked last.
         self._complaints: list[str] = []
 
     def __enter__(self) -> Self:
@@ -49,12 +52,17 @@ class Bus:
 
         :raises BusUnavailable: the broker cannot be asked
         """
-        policies = next(self._asked) % _SELDOM == 0
-        state = self._pool.ask(letters=False, policies=policies).state()
-        if policies:
-            self._complaints = state["complaints"]
-        rest = [each for each in self._complaints if each not in state["unwell"]]
-        return {**state, "unwell": [*state["unwell"], *rest]}
+        state = self._pool.ask(letters=False, policies=False).state()
+        if next(self._asked) % _SELDOM == 0:
+            self._complaints = self._complaints_now()
+        return {**state, "unwell": [*state["unwell"], *self._complaints]}
+
+    def _complaints_now(self) -> list[str]:
+        """Return which policies break a promise, or why they are not known."""
+        try:
+            return policies.complaints(self._conf, self._transport)
+        except exceptions.BusUnavailable as error:
+            return [str(error)]
 
     def letters(self) -> list[dict[str, Any]]:
         """Return the oldest dead letters, without passwords and tokens.

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from networker.console.sources import Bus
 from networker.drivers.sandbox.driver import SandboxDriver
 from networker.testing import processes, rabbitmq
 from tests.integration.test_dead import bury, channel, envelope, topic  # noqa: F401
@@ -93,6 +94,16 @@ def test_the_pool(console, workers):
     )
     assert told["error"] is None
     assert {worker["driver"] for worker in told["pool"]["workers"]} == {"sandbox"}
+
+
+def test_what_is_asked_seldom_is_said_each_time(configured):
+    """Policies that cannot be asked for are not well, and not now and then."""
+    url = f"http://guest:guest@127.0.0.1:{rabbitmq.free_port()}"
+    conf = processes.configuration(configured(networker={"management_url": url}))
+    with Bus(conf) as bus:
+        told = [bus.pool()["unwell"] for _ in range(3)]
+    assert any("management" in each for each in told[0])
+    assert told[0] == told[1] == told[2]
 
 
 def test_a_letter(console, config, bury):  # noqa: F811
