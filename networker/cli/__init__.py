@@ -19,7 +19,20 @@ from typing import Any
 from cliff.app import App
 from cliff.commandmanager import CommandManager
 
-from networker.cli import call, check, dead, demo, health, new, show, status
+from networker.cli import (
+    call,
+    check,
+    console,
+    dead,
+    demo,
+    drawing,
+    health,
+    new,
+    operation,
+    show,
+    status,
+    top,
+)
 from networker.rpc import contract
 
 _ABOUT = """The network side of a load balancer, as a service on a message bus.

@@ -266,6 +266,15 @@ def test_nothing_is_loaded_for_metrics():
     assert "prometheus_client" not in loaded_by("import networker.pool")
 
 
+def test_nothing_is_loaded_for_the_console():
+    """Neither a worker nor another command of the operator's has anything of it."""
+    for module in ("networker.pool", "networker.master", "networker.cli"):
+        loaded = loaded_by(
+            f"import {module}, sys; assert 'networker.console' not in sys.modules"
+        )
+        assert not loaded & {"starlette", "uvicorn", "anyio"}
+
+
 def test_every_test_of_the_suite_runs_here():
     """tests/contract imports each module of the contract suite that knows no world."""
     suite = {path.name for path in (ROOT / "networker/testing/contract").glob("test_*")}
