@@ -31,7 +31,7 @@ Question = TypeVar("Question")
 #: Bytes of a question; questions that wait for a worker; and those a second it answers.
 _MOST, _WAITING, _A_SECOND = 4096, 32, 20
 #: Seconds after which it is tried again where the broker refuses.
-_REFUSED = 60.0
+_REFUSED = 30.0
 #: Seconds that closing waits for the connection.
 _CLOSING = 2.0
 
@@ -55,14 +55,23 @@ def control_exchange(topic: str) -> entity.Exchange:
 
 
 class _Supervision(Supervision):
-    """Of a connection that nobody's request depends on: one line a refusal, no others."""
+    """Of a connection that nobody's request depends on: one line when it is refused."""
+
+    _refused = False
+
+    def back(self) -> None:
+        """Note that questions come."""
+        super().back()
+        self._refused = False
 
     def lost(self, loss: Loss) -> float:
         """Note that there is none; where the broker refuses, do not ask it at once."""
         pause = super().lost(loss)
         if not loss.refused:
             return pause
-        LOG.warning("workers cannot be asked at %s: %s", self.place, loss.text)
+        if not self._refused:
+            LOG.warning("workers cannot be asked at %s: %s", self.place, loss.text)
+        self._refused = True
         return _REFUSED
 
     def _tell(self, text: str, *arguments: object) -> None:
