@@ -158,7 +158,7 @@ def test_a_cast_prints_its_operation(run, sandbox, request_):
         (["call", "get_prot", "--port-id", "p"], 2, "did you mean call get_port, "),
         (["call"], 2, "did you mean call allocate_vip, "),
         (["dead", "lsit"], 2, "did you mean dead list"),
-        (["unicorns"], 2, "there is no command 'unicorns'. See `networker --help`"),
+        (["xyzzy"], 2, "there is no command 'xyzzy'. See `networker --help`"),
         (
             ["call", "get_port", "--port-id", NOWHERE, "--timeout", "0"],
             2,

@@ -89,14 +89,14 @@ def sealed_on_the_queue(broker: Node, config: pathlib.Path, network_id: str) -> 
 
 
 def test_the_broker_and_its_dead_letters_have_no_token(broker, config, networks, run):
-    """On the queue and in `dead show` it is sealed, and a replay opens it."""
+    """On the queue it is sealed, `dead show` hides it, and a replay opens it."""
     theirs = networks["vip-net"].id or ""
     operation_id = sealed_on_the_queue(broker, config, theirs)
     code, out, err = run("dead", "show", operation_id, "-f", "json")
     assert code == 0
     arguments = json.loads(out)["arguments"]
     assert arguments["network_id"] == theirs
-    assert Fernet(KEY).decrypt(arguments["context"])
+    assert arguments["context"] == "***"
     assert DEMO.auth_token not in out + err
     with processes.serving(config) as (workers, _):
         assert run("dead", "replay", operation_id)[0] == 0
