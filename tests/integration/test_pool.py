@@ -9,6 +9,7 @@ import pathlib
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable
 from concurrent import futures
 
@@ -319,7 +320,9 @@ def test_a_reload_that_is_refused(configured):
 
 def test_with_the_stock_driver(configured):
     """Whoever carries the requests, workers can be asked."""
-    config = configured(networker={"delivery": "at-most-once"})
+    # It declares exchanges in another way.
+    own = {"delivery": "at-most-once", "exchange": f"x-{uuid.uuid4()}"}
+    config = configured(networker=own)
     with processes.serving(config) as (workers, _):
         state = until(lambda: asked(config), lambda found: len(found.workers) == 2)
         assert {each.pid for each in state.workers} == set(children(workers))
