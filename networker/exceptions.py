@@ -362,6 +362,9 @@ class NotImplementedByDriver(BusError):
         "{method}: the driver {driver} does not implement it; name another one in "
         "[networker] driver of the workers, or write the method"
     )
+    advice = "Name another driver in [networker] driver of the workers, or write it."
+    undone = "nothing was done"
+    raised_by = "any that a driver does not have yet"
     #: The driver's class.
     driver: str | None = None
 
