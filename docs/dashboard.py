@@ -28,6 +28,7 @@ _BY = {
     "networker_calls_running": ["method"],
     "networker_flow_tasks": ["outcome"],
     "networker_ready": ["instance"],
+    "networker_reload_refused": ["instance"],
     "networker_subscriptions_lost": ["cause"],
     "networker_workers_hanging": ["instance"],
 }

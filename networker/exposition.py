@@ -72,6 +72,11 @@ class _Now(Collector):
             sum(not each["bus"] and not each["draining"] for each in self._told),
         )
         yield _gauge(
+            "reload_refused",
+            "Whether a newer configuration was refused, and the earlier one is served.",
+            int(any(each.get("warning") for each in self._told)),
+        )
+        yield _gauge(
             "threads",
             "Calls that the worker processes can run at the same time.",
             sum(each["threads"] for each in self._told),

@@ -44,6 +44,8 @@ class Monitor:
     :param driver: is asked for the cloud where no call does
     :param trouble: returns why no requests come; None if they would
     :param facts: what is told of the process besides, for JSON
+    :param warning: returns what its parent has to say, such as a refused reload; None for
+        nothing
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Monitor:
         driver: drivers.NetworkDriver,
         trouble: Callable[[], str | None],
         facts: dict[str, Any],
+        warning: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._recorder = recorder
+        self._warning = warning
         self._driver = driver
         self._trouble = trouble
         self._facts = {"pid": os.getpid(), "since": time.time(), **facts}
@@ -90,6 +94,7 @@ class Monitor:
         return {
             **self._facts,
             "draining": self._draining,
+            "warning": self._warning(),
             "bus": self._trouble(),
             "cloud": self.cloud_trouble(),
             "cloud_answered_seconds_ago": self._ago(),

@@ -142,8 +142,9 @@ class Worker(ServiceBase):  # type: ignore[misc]
         server = Server(self._conf, driver, notes, self._exporter)
         if module:
             facts = {"threads": self._conf.networker.threads, "versions": _labels()}
+            warning = {"warning": self._shared.warning} if self._shared else {}
             self._monitor = module.Monitor(
-                self._directory, notes, driver, server.trouble, facts
+                self._directory, notes, driver, server.trouble, facts, **warning
             )
             self._monitor.start()
         self._answer_questions(notes, server, part)

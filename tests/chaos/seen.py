@@ -298,8 +298,11 @@ def _reload(bench: _Hosts, eyes: _Eyes) -> _Cause:
         config.write_text(right)
         hang_up()
 
-    # Neither a metric nor the broker knows of it.
-    watches: dict[str, Watch] = {"status": lambda: eyes.says("reload refused")}
+    # The broker knows nothing of it.
+    watches: dict[str, Watch] = {
+        "status": lambda: eyes.says("reload refused"),
+        "metric": lambda: bench.metric("networker_reload_refused") == 1,
+    }
     return _Cause("reload", harm, watches, heal)
 
 
