@@ -171,8 +171,8 @@ def test_junk_and_too_many_questions(configured, broker):
                 for some in properties:
                     message = amqp.Message(body, **some)
                     channel.basic_publish(message, exchange=f"{topic}.control")
-        state = until(lambda: asked(config), lambda found: len(found.workers) == 2)
-        assert not state.unwell
+        state = until(lambda: asked(config), lambda found: not found.unwell)
+        assert len(state.workers) == 2
         assert "Traceback" not in workers.log
 
 
