@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import pathlib
+import signal
 import warnings
 from collections.abc import Iterator
 
@@ -46,6 +47,12 @@ LONG = (
     "integration/test_top.py",
     "integration/test_traces.py",
 )
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start have SIGINT; a shell in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
