@@ -121,7 +121,7 @@ class Node:
 
     def __init__(
         self,
-        timeout: float = 60.0,
+        timeout: float = 110.0,
         *,
         name: str = "networker",
         beside: Node | None = None,
@@ -166,7 +166,7 @@ class Node:
         """The process id of the broker, None while it is down."""
         return self._server.pid if self._server else None
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 110.0) -> None:
         """Start the broker, again after :meth:`stop`, and wait until it listens."""
         # RabbitMQ 4.0 does not start now and then after it was killed, where a deprecated
         # feature is denied: it believes that something uses it.
