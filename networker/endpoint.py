@@ -169,6 +169,11 @@ class Pages:
         there = ", ".join(self._pages)
         return HTTPStatus.NOT_FOUND, TEXT, f"there are {there}\n".encode()
 
+    def _look(self) -> tuple[list[Report], list[str]]:
+        """Return what the workers tell, and why nobody here serves."""
+        told = reports(self._directory)
+        return told, readiness(told, draining=self._draining())
+
     def _live(self, _accepted: str) -> Answer:
         if self._alive():
             return HTTPStatus.OK, TEXT, b"alive\n"
@@ -176,16 +181,14 @@ class Pages:
         return HTTPStatus.SERVICE_UNAVAILABLE, TEXT, text
 
     def _ready(self, _accepted: str) -> Answer:
-        told = reports(self._directory)
-        why = readiness(told, draining=self._draining())
+        _, why = self._look()
         if not why:
             return HTTPStatus.OK, TEXT, b"ready\n"
         text = "".join(f"{line}\n" for line in why)
         return HTTPStatus.SERVICE_UNAVAILABLE, TEXT, text.encode()
 
     def _state(self, _accepted: str) -> Answer:
-        told = reports(self._directory)
-        why = readiness(told, draining=self._draining())
+        told, why = self._look()
         state = {
             "host": socket.gethostname(),
             "ready": not why,
@@ -201,9 +204,8 @@ class Pages:
             if self._exposition is None:
                 module = importlib.import_module("networker.exposition")
                 self._exposition = module.Exposition(self._directory)
-            told = reports(self._directory)
-            ready = not readiness(told, draining=self._draining())
-            kind, content = self._exposition.page(told, ready, accepted)
+            told, why = self._look()
+            kind, content = self._exposition.page(told, not why, accepted)
         return HTTPStatus.OK, kind, content
 
 

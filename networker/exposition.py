@@ -86,15 +86,7 @@ class _Now(Collector):
             "Since when the call runs that has run for longest; 0 if none does.",
             max((now - each["since"] for each in running), default=0.0),
         )
-        text = "Calls and casts that run now, by method."
-        by_method = GaugeMetricFamily(
-            "networker_calls_running", text, labels=["method"]
-        )
-        for method, number in collections.Counter(
-            each["method"] for each in running
-        ).items():
-            by_method.add_metric([method], number)
-        yield by_method
+        yield _by_method(running)
         yield from self._cloud(now)
         yield self._versions()
 
@@ -119,6 +111,16 @@ class _Now(Collector):
         }:
             found.add_metric(values, 1)
         return found
+
+
+def _by_method(running: Sequence[dict[str, Any]]) -> Metric:
+    text = "Calls and casts that run now, by method."
+    found = GaugeMetricFamily("networker_calls_running", text, labels=["method"])
+    for method, number in collections.Counter(
+        each["method"] for each in running
+    ).items():
+        found.add_metric([method], number)
+    return found
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

@@ -20,6 +20,7 @@ from networker import exceptions
 from networker._text import printable
 from networker.reporter import Question
 from networker.reports import DeadCause, Operation, PoolState, Queue, Worker
+from networker.rpc import contract
 from networker.rpc.rabbitmq import broker, policies
 from networker.rpc.rabbitmq.asker import Alarmed, Asker
 from networker.rpc.rabbitmq.dead_letters import DeadLetters, Letter
@@ -331,7 +332,7 @@ def _unwell(conf: cfg.ConfigOpts, transport: Any, state: PoolState) -> list[str]
     if state.alarm:
         lines.append(f"the broker takes no messages: {state.alarm}")
     if not (casts and casts.consumers):
-        lines.append(f"no worker listens to {conf.networker.exchange}/{state.topic}")
+        lines.append(f"no worker listens to {contract.address(conf)}")
     if dead and dead.messages:
         lines.append(f"{dead.messages} dead letters: see `networker dead list`")
     missing = dead is not None and dead.messages is None

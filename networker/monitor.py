@@ -42,10 +42,8 @@ class Monitor:
     :param directory: where its socket is made
     :param recorder: knows the calls
     :param driver: is asked for the cloud where no call does
-    :param trouble: returns why no requests come; None if they would
+    :param condition: returns how the worker is, as :class:`networker.service.Worker` knows
     :param facts: what is told of the process besides, for JSON
-    :param warning: returns what its parent has to say, such as a refused reload; None for
-        nothing
     """
 
     def __init__(
@@ -53,21 +51,18 @@ class Monitor:
         directory: pathlib.Path,
         recorder: Recorder,
         driver: drivers.NetworkDriver,
-        trouble: Callable[[], str | None],
+        condition: Callable[[], dict[str, Any]],
         facts: dict[str, Any],
-        warning: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._recorder = recorder
-        self._warning = warning
         self._driver = driver
-        self._trouble = trouble
+        self._condition = condition
         self._facts = {"pid": os.getpid(), "since": time.time(), **facts}
         self._path = directory / f"{os.getpid()}.sock"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._ended = threading.Event()
         #: What the cloud said when it was asked last; None if it answered.
         self._cloud: str | None = "it was not asked yet"
-        self._draining = False
 
     def start(self) -> None:
         """Begin to answer."""
@@ -76,10 +71,6 @@ class Monitor:
         self._socket.listen()
         for task in (self._answer, self._watch):
             threading.Thread(target=task, name="monitor", daemon=True).start()
-
-    def drain(self) -> None:
-        """Tell from now on that no more requests are taken."""
-        self._draining = True
 
     def close(self) -> None:
         """Answer no more."""
@@ -93,9 +84,7 @@ class Monitor:
         """Return what there is to know, for JSON."""
         return {
             **self._facts,
-            "draining": self._draining,
-            "warning": self._warning(),
-            "bus": self._trouble(),
+            **self._condition(),
             "cloud": self.cloud_trouble(),
             "cloud_answered_seconds_ago": self._ago(),
             "running": [call.state() for call in self._recorder.running],

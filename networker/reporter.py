@@ -40,7 +40,7 @@ class Reporter:
     """Answers what this process does. It reads, and changes nothing.
 
     :param notes: what there is to tell
-    :param trouble: returns why no requests come; None if they would
+    :param condition: returns how the worker is, as :class:`networker.service.Worker` knows
     :param facts: what does not change, as :class:`networker.reports.Worker` has it
     :param shared: what the workers beside this one have noted
     """
@@ -48,19 +48,18 @@ class Reporter:
     def __init__(
         self,
         notes: Notes,
-        trouble: Callable[[], str | None],
+        condition: Callable[[], dict[str, Any]],
         facts: Mapping[str, Any],
         shared: SharedNotes | None = None,
     ) -> None:
         self._notes = notes
-        self._trouble = trouble
+        self._condition = condition
         mine = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
         self._facts = {**mine, **facts}
         self._name = f"{self._facts['host']}:{self._facts['pid']}"
         self._shared = shared
         #: Returns why the cloud counts as not reachable; None where nobody looks.
         self.cloud: Callable[[], str | None] = lambda: None
-        self.draining = False
 
     def answer(self, question: Question) -> dict[str, Any] | None:
         """Return the answer to a question; None if it is not for this process."""
@@ -88,9 +87,8 @@ class Reporter:
             ended = [{**each, "requests": []} for each in ended]
         return {
             **self._facts,
+            **self._condition(),
             "busy": len(running),
-            "draining": self.draining,
-            "bus": self._trouble(),
             "cloud": self.cloud(),
             "cloud_answered_seconds_ago": answered and time.monotonic() - answered,
             "last_error": notes.last_error(),
@@ -98,7 +96,6 @@ class Reporter:
             "calls": notes.calls(),
             "longest_wait": notes.longest_wait(),
             "recent": ended,
-            "warning": self._shared.warning() if self._shared else None,
             "siblings": self._shared.others() if self._shared else [],
         }
 

@@ -9,6 +9,7 @@ import networker._threads  # noqa: F401 - before anything of oslo.messaging
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import logging
 import pathlib
@@ -78,7 +79,6 @@ class Worker(ServiceBase):  # type: ignore[misc]
         self._cloud = cloud
         #: A Monitor; it is loaded only where the master wants to know.
         self._monitor: Any = None
-        self._reporter: Reporter | None = None
         self._control: Control[Question] | None = None
         #: Who is told of spans; None where nobody is.
         self._exporter: Any = None
@@ -108,10 +108,6 @@ class Worker(ServiceBase):  # type: ignore[misc]
     def stop(self) -> None:
         """Take no more requests and return when those begun are answered."""
         self._stopping.set()
-        if self._monitor:
-            self._monitor.drain()
-        if self._reporter:
-            self._reporter.draining = True
         with self._started:
             if self._server:
                 self._server.stop()
@@ -140,32 +136,45 @@ class Worker(ServiceBase):  # type: ignore[misc]
         module = self._directory and importlib.import_module("networker.monitor")
         notes = module.Recorder(self._directory, part) if module else Notes(part)
         server = Server(self._conf, driver, notes, self._exporter)
+        versions = _labels()
         if module:
-            facts = {"threads": self._conf.networker.threads, "versions": _labels()}
-            warning = {"warning": self._shared.warning} if self._shared else {}
+            facts = {"threads": self._conf.networker.threads, "versions": versions}
+            condition = functools.partial(self._condition, server)
             self._monitor = module.Monitor(
-                self._directory, notes, driver, server.trouble, facts, **warning
+                self._directory, notes, driver, condition, facts
             )
             self._monitor.start()
-        self._answer_questions(notes, server, part)
+        self._answer_questions(notes, server, part, versions)
         return server
 
+    def _condition(self, server: Server) -> dict[str, Any]:
+        """Return how this worker is, for whoever asks.
+
+        :returns: whether it is `draining`; why no requests come, by the `bus`, None if they
+            would; and a `warning`, what its parent has to say, such as a refused reload
+        """
+        return {
+            "draining": self._stopping.is_set(),
+            "warning": self._shared.warning() if self._shared else None,
+            "bus": server.trouble(),
+        }
+
     def _answer_questions(
-        self, notes: Notes, server: Server, part: Part | None
+        self, notes: Notes, server: Server, part: Part | None, versions: dict[str, Any]
     ) -> None:
         """Begin to answer who asks the pool."""
         transport = open_transport(self._conf)
         if not broker.uses_rabbit(transport):
             return
         options = self._conf.networker
-        facts = _labels() | {"driver": options.driver, "cloud_name": self._cloud}
+        facts = versions | {"driver": options.driver, "cloud_name": self._cloud}
         if options.host:
             facts["host"] = options.host
         facts["threads"] = options.threads
-        reporter = Reporter(notes, server.trouble, facts, self._shared)
+        condition = functools.partial(self._condition, server)
+        reporter = Reporter(notes, condition, facts, self._shared)
         if self._monitor:
             reporter.cloud = self._monitor.cloud_trouble
-        self._reporter = reporter
 
         def changed(now: bool) -> None:
             if part:

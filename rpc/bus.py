@@ -9,7 +9,7 @@ from typing import Any
 from oslo_config import cfg
 
 from networker.context import Context
-from networker.rpc import codec, transport
+from networker.rpc import codec, contract, transport
 from networker.rpc.request import Request
 
 
@@ -27,7 +27,7 @@ class Bus:
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._transport = transport.open_transport(conf, caller=True)
         #: Where requests go, for people.
-        self.topic = f"{conf.networker.exchange}/{conf.networker.topic}"
+        self.topic = contract.address(conf)
         self._caller = transport.caller(conf, self._transport)
         self._most = conf.networker.max_message_size
 

@@ -88,6 +88,11 @@ def target(conf: cfg.ConfigOpts, **more: Any) -> oslo_messaging.Target:
     )
 
 
+def address(conf: cfg.ConfigOpts) -> str:
+    """Return where requests go, for people: exchange and topic."""
+    return f"{conf.networker.exchange}/{conf.networker.topic}"
+
+
 def outcomes_topic(topic: str) -> str:
     """Name the topic on which workers publish how the casts of a topic ended."""
     return f"{topic}.outcomes"

@@ -16,6 +16,7 @@ from oslo_config import cfg
 from oslo_messaging.rpc import server as rpc_server
 
 from networker.observer import Observer
+from networker.rpc import contract
 from networker.rpc.oslo_caller import OsloCaller
 from networker.rpc.rabbitmq import broker, messaging_driver, rights
 from networker.rpc.rabbitmq import notifications as notifications
@@ -144,7 +145,7 @@ def describe(conf: cfg.ConfigOpts, transport: Any) -> dict[str, str]:
     :param transport: from :func:`open_transport`
     :raises BusUnavailable: the broker cannot be asked
     """
-    topic = f"{conf.networker.exchange}/{conf.networker.topic}"
+    topic = contract.address(conf)
     if broker.uses_rabbit(transport):
         return broker.describe(transport, topic)
     return {"broker": "in memory", "topic": topic}
@@ -175,6 +176,6 @@ def caller_facts(
         return {}, []
     found = rights.caller_rights(conf, transport)
     count = broker.listeners(transport, conf.networker.topic)
-    where = f"{conf.networker.exchange}/{conf.networker.topic}"
+    where = contract.address(conf)
     lacking = [] if count else [f"no worker listens to {where}"]
     return found | {"workers": str(count)}, lacking

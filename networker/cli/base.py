@@ -53,6 +53,18 @@ class Operation(Command):
 
     #: Whether the line ends with what the interface advises.
     advises = False
+    #: With which the help ends; lines are kept as they are.
+    example = ""
+    #: What the example is of.
+    example_of = "example"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return a parser whose help ends with the example, if there is one."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        if self.example:
+            parser.formatter_class = argparse.RawDescriptionHelpFormatter
+            parser.epilog = f"{self.example_of}:\n  {self.example}"
+        return parser
 
     def configuration(self) -> cfg.ConfigOpts:
         """Read the configuration files that the command line names.

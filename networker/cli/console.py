@@ -29,14 +29,12 @@ class Console(Operation):
     that or the configuration is not as it has to be, or the address cannot be had.
     """
 
+    example_of = "example, from another host"
+    example = "ssh -L 9190:127.0.0.1:9190 worker-1 networker console"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the address."""
         parser = super().get_parser(prog_name)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.epilog = (
-            "example, from another host:\n"
-            "  ssh -L 9190:127.0.0.1:9190 worker-1 networker console"
-        )
         parser.add_argument(
             "--listen",
             default=_USUAL,

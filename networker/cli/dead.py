@@ -20,15 +20,6 @@ from networker.service import Refused
 class _Dead(Operation):
     """A command on the dead letters."""
 
-    example = ""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Return a parser whose help ends with an example."""
-        parser = super().get_parser(prog_name)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.epilog = f"example:\n  {self.example}"
-        return parser
-
     def letters(self) -> DeadLetters:
         """Return the dead letters of the configured topic.
 

@@ -34,14 +34,11 @@ class Show(Operation):
     if it could not be looked at.
     """
 
+    example = "networker show 7c3a... --amphora a1... --amphora a2... -f svg > lb.svg"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the load balancer, its parts, and the format."""
         parser = super().get_parser(prog_name)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.epilog = (
-            "example:\n"
-            "  networker show 7c3a... --amphora a1... --amphora a2... -f svg > lb.svg"
-        )
         parser.add_argument(
             "load_balancer",
             metavar="LB",

@@ -34,13 +34,11 @@ class ShowOperation(Operation):
     be mended, and 3 if the broker cannot be reached.
     """
 
+    example = "networker operation 0b0c2a52-6a34-4c38-8b1c-5a4d4d8f5c1e"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the id."""
         parser = super().get_parser(prog_name)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.epilog = (
-            "example:\n  networker operation 0b0c2a52-6a34-4c38-8b1c-5a4d4d8f5c1e"
-        )
         parser.add_argument(
             "operation_id",
             metavar="ID",

@@ -61,12 +61,7 @@ class Status(Operation, ShowOne):
     cannot be reached.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Return a parser whose help ends with an example."""
-        parser = super().get_parser(prog_name)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.epilog = "example:\n  networker status -f value -c workers"
-        return parser
+    example = "networker status -f value -c workers"
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command; say what is not well."""

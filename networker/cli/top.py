@@ -58,11 +58,11 @@ class Top(Operation):
     the configuration has to be mended and 3 if the broker cannot be reached.
     """
 
+    example = "networker top --sort worker"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.epilog = "example:\n  networker top --sort worker"
         parser.add_argument("--once", action="store_true", help="print once, and end")
         parser.add_argument(
             "--interval",

@@ -19,19 +19,6 @@ METHODS = sorted(contract.methods())
 
 
 @pytest.fixture
-def config(tmp_path):
-    """Write a configuration of a sandbox on the in-memory bus, and serve it."""
-    return processes.write(
-        tmp_path / "networker.conf",
-        {
-            "DEFAULT": {"transport_url": "fake:/"},
-            "networker": {"driver": "sandbox", "topic": tmp_path.name},
-            "sandbox": {"database": tmp_path / "sandbox.sqlite"},
-        },
-    )
-
-
-@pytest.fixture
 def shell(config, run, tmp_path, monkeypatch):
     """Serve the sandbox; run a line as a shell does that knows ``$()`` and ``>``."""
     conf = processes.configuration(config)

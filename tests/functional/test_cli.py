@@ -18,19 +18,6 @@ NOWHERE = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture
-def config(tmp_path):
-    """Write a configuration of a sandbox on the in-memory bus."""
-    return processes.write(
-        tmp_path / "networker.conf",
-        {
-            "DEFAULT": {"transport_url": "fake:/"},
-            "networker": {"driver": "sandbox", "topic": tmp_path.name},
-            "sandbox": {"database": tmp_path / "sandbox.sqlite"},
-        },
-    )
-
-
-@pytest.fixture
 def sandbox(config):
     """Serve the sandbox of that configuration."""
     conf = processes.configuration(config)

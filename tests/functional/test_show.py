@@ -16,18 +16,6 @@ from networker.testing import processes
 
 
 @pytest.fixture
-def config(tmp_path):
-    return processes.write(
-        tmp_path / "networker.conf",
-        {
-            "DEFAULT": {"transport_url": "fake:/"},
-            "networker": {"driver": "sandbox", "topic": tmp_path.name},
-            "sandbox": {"database": tmp_path / "sandbox.sqlite"},
-        },
-    )
-
-
-@pytest.fixture
 def driver(config):
     return SandboxDriver(processes.configuration(config))
 

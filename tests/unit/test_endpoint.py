@@ -96,7 +96,7 @@ def test_a_cloud_that_is_away(tmp_path, recorder):
     answers again is ready."""
     conf = kit.configuration(tmp_path / "sandbox.sqlite")
     away, there = (
-        monitor.Monitor(tmp_path, recorder, driver(conf), lambda: None, {})
+        monitor.Monitor(tmp_path, recorder, driver(conf), dict, {})
         for driver in (Away, SandboxDriver)
     )
     with contextlib.closing(away), contextlib.closing(there):
@@ -112,12 +112,13 @@ def test_workers_are_found_by_their_sockets(tmp_path, recorder):
     driver = SandboxDriver(kit.configuration(tmp_path / "sandbox.sqlite"))
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(tmp_path / "1.sock"))
-    one = monitor.Monitor(tmp_path, recorder, driver, lambda: "away", {"threads": 4})
+    condition = {"draining": False, "bus": "away"}
+    one = monitor.Monitor(tmp_path, recorder, driver, lambda: condition, {"threads": 4})
     one.start()
     try:
         (told,) = reports(tmp_path)
         assert (told["threads"], told["bus"], told["running"]) == (4, "away", [])
-        one.drain()
+        condition["draining"] = True
         assert reports(tmp_path)[0]["draining"]
     finally:
         one.close()

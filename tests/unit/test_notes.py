@@ -39,7 +39,9 @@ def call(notes: Notes, method: str = "plug_vip", **ids: Any) -> Call:
 def reporter(notes: Notes, shared: SharedNotes | None = None) -> Reporter:
     """Return one of a worker that serves."""
     facts = {"threads": 4, "driver": "sandbox", "host": "net1"}
-    return Reporter(notes, lambda: None, facts, shared)
+    warning = shared.warning() if shared else None
+    condition = {"draining": False, "bus": None, "warning": warning}
+    return Reporter(notes, lambda: condition, facts, shared)
 
 
 def told(one: Reporter, **question: object) -> reports.Worker:
