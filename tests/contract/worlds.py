@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import openstack
+import tenacity
 
 from networker.drivers import naming, rules
 from networker.drivers.rules import Rule
@@ -176,7 +177,9 @@ class CloudWorld(World):
         )
 
     def ports(self, **filters: str) -> list[Port]:
-        return [_port(port) for port in self.neutron.ports(**filters)]
+        # Nova answers before the agent of a server's host has said that a port is up.
+        found = _WIRED(lambda: list(self.neutron.ports(**filters)))
+        return [_port(port) for port in found]
 
     def _group(self, name: str) -> Any:
         return next(self.neutron.security_groups(name=name), None)
@@ -284,6 +287,24 @@ def _text(rule: Any) -> str:
     parts = ("direction", "ethertype", "protocol", "port_range_min", "remote_ip_prefix")
     text = " ".join(str(rule[part] or "any") for part in parts)
     return f"{text} inside" if rule["remote_group_id"] else text
+
+
+def _as_they_are(state: tenacity.RetryCallState) -> Any:
+    return state.outcome.result() if state.outcome else []
+
+
+def _is_being_wired(port: Any) -> bool:
+    bound = port.binding_vif_type not in (None, "unbound", "binding_failed")
+    return bound and port.is_admin_state_up and port.status in ("DOWN", "BUILD")
+
+
+#: Waits for ports that are bound to a host; those that stay down are returned as they are.
+_WIRED = tenacity.Retrying(
+    retry=tenacity.retry_if_result(lambda found: any(map(_is_being_wired, found))),
+    wait=tenacity.wait_fixed(0.2),
+    stop=tenacity.stop_after_delay(30),
+    retry_error_callback=_as_they_are,
+)
 
 
 def _port(port: Any) -> Port:
