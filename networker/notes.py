@@ -17,7 +17,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -44,6 +44,8 @@ _NOTHING = bytes(2)
 _LENGTH = 2
 #: Parts more than there are workers, for those that take the place of others.
 _SPARE = 8
+#: Where the operations are in which workers have died, and how many of the latest.
+_DEATHS, _DEADLY = 1024, 50
 
 
 def outcome(error: type[exceptions.NetworkException] | None) -> str:
@@ -103,7 +105,9 @@ class Notes(Observer):
         if call.error:
             call.error = printable(call.error, _LONGEST)
         with self._lock:
-            counts = self._methods.setdefault(call.method, _Counts())
+            counts = self._methods.get(call.method)
+            if counts is None:
+                counts = self._methods[call.method] = _Counts()
             counts.add(call.outcome, seconds)
         if error:
             self._last_error = _failure(call)
@@ -128,6 +132,10 @@ class Notes(Observer):
                     "status": status,
                 }
             )
+
+    def deaths(self, operation_id: str) -> int:
+        """Return how many workers of this parent died while they ran an operation."""
+        return self._part.deaths().get(operation_id[:_ID], 0) if self._part else 0
 
     def calls(self) -> list[dict[str, Any]]:
         """Return what has ended, by method."""
@@ -233,9 +241,10 @@ class SharedNotes:
         for number in range(self._parts):
             if self._lock(number):
                 self._own = number
+                self._note_death(number)
                 at = self._start(number)
                 view = mmap.mmap(self._file.fileno(), self._size, offset=at)
-                return Part(view, self._calls)
+                return Part(view, self._calls, self.deaths)
         return None
 
     def close(self) -> None:
@@ -258,11 +267,27 @@ class SharedNotes:
             if head["pid"] in pids
         ]
 
+    def deaths(self) -> dict[str, int]:
+        """Return of the operations in which workers have died how many it were."""
+        return self._text(_DEATHS, _HEAD - _DEATHS) or {}
+
+    def _note_death(self, number: int) -> None:
+        """Note what the process was in that had a part before: it was killed."""
+        left = [call["operation_id"] for call in self._running(number)]
+        if not left:
+            return
+        # Another worker that begins waits here.
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self._parts)
+        deaths = self.deaths()
+        for operation in left:
+            deaths[operation] = deaths.pop(operation, 0) + 1
+        latest = dict(list(deaths.items())[-_DEADLY:])
+        self._write(_DEATHS, latest, _HEAD - _DEATHS)
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._parts)
+
     def warn(self, text: str) -> None:
         """Let all workers tell something that their parent has to say."""
-        told = msgspec.json.encode({"text": text[:_LONGEST], "when": time.time()})
-        if len(told) <= _SLOT - _LENGTH:
-            os.pwrite(self._file.fileno(), len(told).to_bytes(_LENGTH) + told, 0)
+        self._write(0, {"text": text[:_LONGEST], "when": time.time()}, _DEATHS)
 
     def warning(self) -> dict[str, Any] | None:
         """Return what the parent has to say: its `text`, and `when` it said so."""
@@ -289,8 +314,13 @@ class SharedNotes:
                 about, step = self._text(at + _ABOUT), self._text(at + _STEP)
                 yield {**call, **(about or {}), "waits_for": [step] if step else []}
 
-    def _text(self, at: int) -> dict[str, Any] | None:
-        raw = os.pread(self._file.fileno(), _SLOT, at)
+    def _write(self, at: int, told: dict[str, Any], room: int) -> None:
+        text = msgspec.json.encode(told)
+        if len(text) <= room - _LENGTH:
+            os.pwrite(self._file.fileno(), len(text).to_bytes(_LENGTH) + text, at)
+
+    def _text(self, at: int, room: int = _SLOT) -> dict[str, Any] | None:
+        raw = os.pread(self._file.fileno(), room, at)
         length = int.from_bytes(raw[:_LENGTH])
         with contextlib.suppress(msgspec.DecodeError):  # it is written just now
             if length:
@@ -315,10 +345,17 @@ class Part:
 
     :param view: of the file
     :param calls: how many calls it has places for
+    :param deaths: see :meth:`SharedNotes.deaths`
     """
 
-    def __init__(self, view: mmap.mmap, calls: int) -> None:
+    def __init__(
+        self,
+        view: mmap.mmap,
+        calls: int,
+        deaths: Callable[[], dict[str, int]] = dict,
+    ) -> None:
         self._view = view
+        self.deaths = deaths
         view[:] = bytes(len(view))  # of a process that has ended
         self._free = collections.deque(range(calls))
         self._since = time.time()

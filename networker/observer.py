@@ -70,6 +70,10 @@ class Observer:
         :param state: TaskFlow's name for how
         """
 
+    def deaths(self, operation_id: str) -> int:  # noqa: ARG002 - this one knows none
+        """Return how many workers beside this one died while they ran an operation."""
+        return 0
+
     def lost(self, cause: str) -> None:
         """Note that the subscriptions to the queues were lost.
 

@@ -16,7 +16,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import amqp
@@ -31,7 +31,7 @@ from networker.rpc.rabbitmq import message as messages
 from networker.rpc.rabbitmq.call_queue import CallConsumer
 from networker.rpc.rabbitmq.confirms import Confirms
 from networker.rpc.rabbitmq.connection import Connection
-from networker.rpc.rabbitmq.queues import dead_name, dead_queue
+from networker.rpc.rabbitmq.queues import RequestConsumer, dead_name, dead_queue
 from networker.rpc.rabbitmq.supervision import Loss
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ LOG = logging.getLogger(__name__)
 _TIMEOUT = 5.0
 #: A request that was delivered so often before does not run beside others like it.
 _SUSPECT = 2
-#: The longest pause in seconds, by which their order is mixed.
+#: Seconds in which those come that were delivered with it.
 _PAUSE = 0.3
 _CONTEXT = "_context_"
 #: What an answer says about itself, beyond oslo.messaging: of what, and since when.
@@ -124,31 +124,39 @@ class Delivery(amqpdriver.AMQPIncomingMessage):  # type: ignore[misc]
     def finish(self) -> threading.Event:
         """Answer it, and let the broker forget it; the event is set when that is done."""
         if self._answer is None:
-            return self._do(self.message.acknowledge)
+            return self._do(self._acknowledge)
         durable = not self.listener.driver.transient
         return self._post(self.reply_q, self._answer, durable=durable)
+
+    def _acknowledge(self, done: Callable[[], None]) -> None:
+        self.message.acknowledge()
+        done()
 
     def _post(self, queue: str, body: bytes, *, durable: bool) -> threading.Event:
         """Put something on a queue, and let the broker forget the request."""
         raw = self.message._raw_message
-        return self._do(
-            lambda: self.listener.exchange(raw, queue, body, durable=durable)
-        )
 
-    def _do(self, task: Callable[[], None]) -> threading.Event:
+        def exchange(done: Callable[[], None]) -> None:
+            self.listener.exchange(raw, queue, body, durable=durable, done=done)
+
+        return self._do(exchange)
+
+    def _do(self, task: Callable[[Callable[[], None]], None]) -> threading.Event:
+        """Do something on the connection, unless the request is not ours any more.
+
+        :param task: is given what it calls when the broker forgets the request
+        """
         done = threading.Event()
         channel = self.message._raw_message.channel
 
         def run() -> None:
-            try:
-                if self.listener.consumes_on(channel):
-                    task()
-                else:
-                    # The broker gives it to somebody else, who finds its work done.
-                    operation = self.ctxt.get("operation_id")
-                    LOG.warning("%s is done, and will be delivered again", operation)
-            finally:
-                done.set()
+            if self.listener.consumes_on(channel):
+                task(done.set)
+                return
+            # The broker gives it to somebody else, who finds its work done.
+            operation = self.ctxt.get("operation_id")
+            LOG.warning("%s is done, and will be delivered again", operation)
+            done.set()
 
         self._message_operations_handler.do(run)
         return done
@@ -191,7 +199,9 @@ class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
         self.most: int = driver.conf.networker.max_message_size
         self._message_operations_handler = _Operations("Listener", self._connection)
         #: Of requests whose answer is posted.
-        self._confirms = Confirms(self._connection, _settled, self._returned)
+        self._confirms: Confirms[Callable[[bool], None]] = Confirms(
+            self._connection, lambda settled, taken: settled(taken), self._returned
+        )
         self._dropped = itertools.count(1)
         #: The subscription to the queue for calls in memory, if there is one.
         self.call_consumer: CallConsumer | None = None
@@ -217,6 +227,13 @@ class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
             return f"not subscribed at {supervision.place}: {supervision.loss.text}"
         if not self._connection.subscribed:
             return f"not subscribed at {supervision.place}"
+        return None
+
+    def dead_letters(self) -> int | None:
+        """Return how many dead letters the broker had a moment ago; None if not known."""
+        for consumer in self._connection._consumers:
+            if isinstance(consumer, RequestConsumer):
+                return consumer.dead_letters
         return None
 
     def __call__(self, message: dict[str, Any]) -> None:
@@ -253,18 +270,36 @@ class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
             functools.partial(dead_letter, self._connection, topic, message, why)
         )
 
-    def exchange(self, request: Any, queue: str, body: bytes, *, durable: bool) -> None:
+    def exchange(
+        self,
+        request: Any,
+        queue: str,
+        body: bytes,
+        *,
+        durable: bool,
+        done: Callable[[], None],
+    ) -> None:
         """Put a message on a queue, and let the broker forget a request.
 
         :param request: as kombu has it
         :param durable: whether the message is to outlive the broker
+        :param done: called when the broker was told; not if the connection is lost before
         """
+
+        def settled(taken: bool) -> None:
+            """Let it be forgotten if the broker has the message, else delivered again."""
+            if taken:
+                request.ack()
+            else:
+                request.requeue()
+            done()
+
         if not durable and self._is_near(request):
             self._post(queue, body, durable=durable)
-            request.ack()
+            settled(True)
         else:
             # Nodes of a cluster could keep the second and lose the first.
-            self._confirms.post(request, queue, body, durable=durable)
+            self._confirms.post(settled, queue, body, durable=durable)
 
     def _is_near(self, request: Any) -> bool:
         """Tell whether what loses a message also ends the connection of its caller."""
@@ -333,26 +368,71 @@ class RequestListener(amqpdriver.AMQPListener):  # type: ignore[misc]
             consumer.cancel(tag)
 
 
+class Suspects:
+    """Lets requests run one at a time, that first during which the fewest workers died.
+
+    Which one a worker was in when it died, those know that have the same parent. Of those
+    of which that is not known any one is first, so that half of them end each time.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[int, float]] = []
+        self._runs = False
+
+    @contextlib.contextmanager
+    def turn(self, deaths: int) -> Iterator[None]:
+        """Wait until it is a request's turn; the next one's is when the context ends.
+
+        :param deaths: how many workers died while they ran it
+        """
+        place = deaths, random.random()  # noqa: S311 - no secret
+        with self._changed:
+            self._waiting.append(place)
+        time.sleep(_PAUSE)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._runs and min(self._waiting) == place
+            )
+            self._waiting.remove(place)
+            self._runs = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._runs = False
+                self._changed.notify_all()
+
+
 class LateAckServer(rpc_server.RPCServer):  # type: ignore[misc]
     """oslo.messaging's server for such requests.
 
     A request that has been delivered again and again perhaps kills its worker. Such
-    requests run one at a time in a process, in another order each time, so that those
-    that were only neighbours of the killer end before it starts.
+    requests run one at a time in a process, so that those that were only neighbours of the
+    killer end before it starts: see :class:`Suspects`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._suspects = threading.Lock()
+        self._suspects = Suspects()
         #: Is told what happens; None where nobody is.
         self.observer: Observer | None = None
 
     def trouble(self) -> str | None:
         """Return why no requests come; None if they would, as far as is known."""
-        if self.listener is None:
-            return "not subscribed yet"
-        listener: RequestListener = self.listener._poll_style_listener
-        return listener.trouble()
+        listener = self._listener()
+        return listener.trouble() if listener else "not subscribed yet"
+
+    def dead_letters(self) -> int | None:
+        """Return how many dead letters the broker had a moment ago; None if not known."""
+        listener = self._listener()
+        return listener.dead_letters() if listener else None
+
+    def _listener(self) -> RequestListener | None:
+        listener: RequestListener | None = None
+        if self.listener is not None:
+            listener = self.listener._poll_style_listener
+        return listener
 
     def _create_listener(self) -> Any:
         created = super()._create_listener()
@@ -372,23 +452,17 @@ class LateAckServer(rpc_server.RPCServer):  # type: ignore[misc]
         if incoming[0].deliveries() < _SUSPECT:
             self._run(incoming)
             return
-        time.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - no secret
-        with self._suspects:
-            self._run(incoming).wait(_PAUSE)
+        operation = str(incoming[0].ctxt.get("operation_id"))
+        deaths = self.observer.deaths(operation) if self.observer else 0
+        with self._suspects.turn(deaths):
+            # One that the broker has not forgotten would be delivered again.
+            self._run(incoming).wait(_TIMEOUT)
 
     def _run(self, incoming: Any) -> threading.Event:
         request: Delivery = incoming[0]
         request.ctxt["lease"] = request.is_ours
         super()._process_incoming(incoming)
         return request.finish()
-
-
-def _settled(request: Any, taken: bool) -> None:
-    """Let the broker forget a request whose answer it has, or else give it away again."""
-    if taken:
-        request.ack()
-    else:
-        request.requeue()
 
 
 def dead_letter(connection: Connection, topic: str, message: Any, why: str) -> None:

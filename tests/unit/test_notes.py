@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -184,3 +185,43 @@ def test_more_calls_than_places(shares):
     for each in made:
         notes.ended(each, None, 0.1)
     assert call(notes).slot is not None
+
+
+def die_in(shared: SharedNotes, *operations: str) -> None:
+    """Run a worker process that is killed while it runs operations."""
+
+    def work() -> None:
+        notes = Notes(shared.claim())
+        for each in operations:
+            call(notes, operation_id=each)
+        notes.ended(call(notes, operation_id="ended"), None, 0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    worker.join(30)
+    assert worker.exitcode == -signal.SIGKILL
+
+
+def test_who_comes_after_a_worker_that_died_knows_what_it_was_in():
+    """Each time counts; what had ended does not; a part is looked at when it is taken."""
+    shared = SharedNotes(1, 4)
+    die_in(shared, "op-1", "op-2")
+    die_in(shared, "op-2")
+    notes = Notes(shared.claim())
+    deaths = {name: notes.deaths(name) for name in ("op-1", "op-2", "ended", "other")}
+    assert deaths == {"op-1": 1, "op-2": 2, "ended": 0, "other": 0}
+    assert Notes().deaths("op-1") == 0
+    shared.close()
+
+
+def test_only_the_latest_deaths_are_known():
+    """What workers were in long ago makes room."""
+    shared = SharedNotes(1, 4)
+    for number in range(60):
+        die_in(shared, f"{number:036}", "x" * 36)
+    notes = Notes(shared.claim())
+    assert notes.deaths("x" * 36) == 60
+    assert notes.deaths(f"{59:036}") == 1
+    assert notes.deaths(f"{0:036}") == 0
+    shared.close()
