@@ -126,13 +126,17 @@ class Recorder(Notes):
         # prometheus_client looks at it when a value is made, and chose how it keeps
         # values when it was imported, which openstacksdk may have done before.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-        values.ValueClass = values.MultiProcessValue()
+        pid = (
+            os.getpid()
+        )  # asked for at every value, it would be half of what this costs
+        values.ValueClass = values.MultiProcessValue(lambda: pid)
         self._metrics = Metrics(CollectorRegistry())
         # Prometheus sees no increase in what begins with 1.
         for method in METHODS:
             self._metrics.calls.labels(method, exceptions.WorkerError.__name__)
         #: By method and how it ended, since to look them up is what takes longest.
         self._known: dict[tuple[str, object], tuple[Counter, Histogram]] = {}
+        self._asked: dict[tuple[str, str, int | None], tuple[Counter, Histogram]] = {}
 
     def begun(self, call: Call) -> None:
         """Note that a call runs."""
@@ -160,11 +164,17 @@ class Recorder(Notes):
     def asked(self, request: ApiRequest) -> None:
         """Count a request, and note that the cloud answers."""
         super().asked(request)
-        status, service = request.status, bounded(request.service, SERVICES)
+        status = request.status
+        service = bounded(request.service, SERVICES)
         method = bounded(request.method, HTTP_METHODS)
-        said = NO_ANSWER if status is None else bounded(str(status), STATUSES)
-        self._metrics.requests.labels(service, method, said).inc()
-        self._metrics.request_duration.labels(service).observe(request.seconds)
+        known = self._asked.get((service, method, status))
+        if known is None:
+            said = NO_ANSWER if status is None else bounded(str(status), STATUSES)
+            requests = self._metrics.requests.labels(service, method, said)
+            known = requests, self._metrics.request_duration.labels(service)
+            self._asked[service, method, status] = known
+        known[0].inc()
+        known[1].observe(request.seconds)
         if request.tries > 1:
             self._metrics.retries.labels(service, method).inc()
 
