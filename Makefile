@@ -8,7 +8,6 @@ OLDEST := $(VENV)/oldest
 PEERS := $(VENV)/peers
 OCTAVIA := $(VENV)/octavia
 PROMETHEUS := build/prometheus
-PROMTOOL := $(PROMETHEUS)/usr/bin/promtool
 # RabbitMQ's name server must listen on loopback only, from the installation on.
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
@@ -25,7 +24,8 @@ help:
 	@echo "make interleavings  every order of requests, under a scheduler; TIME=seconds, PAIR=name,"
 	@echo "                 SCHEDULE='...' to play one again and be told what happens in it"
 	@echo "make chaos       kill, cut and stop everything under load; SEED=N for other choices,"
-	@echo "                 ONLY=\"kill cluster\" for some of it"
+	@echo "                 ONLY=\"kill cluster\" for some of it, PICTURES=docs/pictures for the"
+	@echo "                 dashboard as the one called seen has it"
 	@echo "make bench       what a call costs, beside stock oslo.messaging, nameko, Celery, ...;"
 	@echo "                 with OS_CLOUD what operations cost, beside Octavia's own driver"
 	@echo "make test-octavia the driver for Octavia, with Octavia and its tests; BASELINE=1 for"
@@ -85,17 +85,17 @@ programs:
 	else \
 		echo "some tests are skipped: to run them, sudo apt-get install$$missing"; \
 	fi
-	@command -v promtool >/dev/null || $(MAKE) -s $(PROMTOOL) || \
+	@command -v prometheus >/dev/null || $(MAKE) -s $(PROMETHEUS)/usr/bin/prometheus || \
 		echo "some tests are skipped, since there is no promtool"
 
-# Debian's package would start a server that listens on all addresses.
-$(PROMTOOL):
+# And prometheus; Debian's package would start it, and let it listen on all addresses.
+$(PROMETHEUS)/usr/bin/prometheus:
 	@command -v dpkg >/dev/null && command -v apt-get >/dev/null
-	@echo "downloading promtool"
+	@echo "downloading Prometheus"
 	@mkdir -p $(PROMETHEUS)
 	@cd $(PROMETHEUS) && apt-get download -qq prometheus >/dev/null 2>&1 && \
-		dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && \
-		rm prometheus_*.deb && touch usr/bin/promtool
+		dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin && \
+		rm prometheus_*.deb && touch usr/bin/prometheus
 
 test: $(VENV)/.develop rabbitmq programs
 	@rm -f .coverage .coverage.*
@@ -113,8 +113,9 @@ interleavings: $(VENV)/.develop
 	@$(BIN)/python -W ignore -m tests.interleavings $(if $(TIME),--time $(TIME)) \
 		$(if $(PAIR),--pair "$(PAIR)") $(if $(SCHEDULE),--schedule "$(SCHEDULE)")
 
-chaos: $(VENV)/.develop rabbitmq
-	$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(ONLY),--only $(ONLY))
+chaos: $(VENV)/.develop $(if $(PICTURES),$(VENV)/.bench) rabbitmq programs
+	$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(PICTURES),--pictures $(PICTURES))
 
 # What networker is compared with has an environment of its own.
 $(VENV)/.bench: $(VENV)/.develop tests/bench/peers.txt

@@ -72,6 +72,11 @@ class _Now(Collector):
             sum(not each["bus"] and not each["draining"] for each in self._told),
         )
         yield _gauge(
+            "dead_letters",
+            "Messages that were put aside, by the broker or a worker, and wait for somebody.",
+            max((each.get("dead_letters") or 0 for each in self._told), default=0),
+        )
+        yield _gauge(
             "reload_refused",
             "Whether a newer configuration was refused, and the earlier one is served.",
             int(any(each.get("warning") for each in self._told)),

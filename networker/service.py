@@ -151,12 +151,14 @@ class Worker(ServiceBase):  # type: ignore[misc]
         """Return how this worker is, for whoever asks.
 
         :returns: whether it is `draining`; why no requests come, by the `bus`, None if they
-            would; and a `warning`, what its parent has to say, such as a refused reload
+            would; how many `dead_letters` there are, None if it does not know; and a
+            `warning`, what its parent has to say, such as a refused reload
         """
         return {
             "draining": self._stopping.is_set(),
             "warning": self._shared.warning() if self._shared else None,
             "bus": server.trouble(),
+            "dead_letters": server.dead_letters(),
         }
 
     def _answer_questions(

@@ -82,6 +82,10 @@ class Server:
         """Return why no requests come; None if they would."""
         return transport.trouble(self._server)
 
+    def dead_letters(self) -> int | None:
+        """Return how many dead letters there are; None if it is not known."""
+        return transport.dead_letters(self._server)
+
     def start(self) -> None:
         """Begin to take requests."""
         # The broker gives us so many of each queue: none waits here for a thread.

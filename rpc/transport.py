@@ -121,6 +121,11 @@ def trouble(server: Any) -> str | None:
     return server.trouble() if isinstance(server, LateAckServer) else None
 
 
+def dead_letters(server: Any) -> int | None:
+    """Return how many dead letters a server's broker has; None if it is not known."""
+    return server.dead_letters() if isinstance(server, LateAckServer) else None
+
+
 def queues(transport: Any) -> int:
     """Return from how many queues a server takes requests."""
     driver = driver_of(transport)

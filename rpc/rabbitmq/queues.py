@@ -201,6 +201,8 @@ class RequestConsumer(Consumer):
         self._callers = callers
         self._made = False
         self._unknown = 0
+        #: How many dead letters there are; None before anybody has looked.
+        self.dead_letters: int | None = None
         if dead_letters:
             quorum = connection.rabbit_quorum_queue
             self._dead = dead_queue(topic, quorum=quorum)
@@ -248,6 +250,9 @@ class RequestConsumer(Consumer):
                 raise self._consumer_lost()
             for queue in filter(None, [self._queue(), self._dead]):
                 self._bind(queue(channel))
+            if self._dead:
+                found = channel.queue_declare(self._dead.name, passive=True)
+                self.dead_letters = int(found.message_count)
         except amqp.ChannelError as error:
             LOG.debug("%s could not be looked at: %s", self.queue_name, error)
 

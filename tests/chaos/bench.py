@@ -61,12 +61,14 @@ class Setup:
     :param directory: for configurations, logs and sandboxes
     :param seed: of all choices
     :param say: shows in a few words what is going on
+    :param pictures: where pictures for the documents are to be made; None for none
     """
 
     node: rabbitmq.Node
     directory: pathlib.Path
     seed: int
     say: Callable[[str], None]
+    pictures: pathlib.Path | None = dataclasses.field(default=None, kw_only=True)
 
 
 def write_topology(path: pathlib.Path, servers: int = SERVERS) -> pathlib.Path:

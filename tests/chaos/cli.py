@@ -100,7 +100,7 @@ def _run(
 
         if node.pid is None:  # an experiment that failed left it so
             node.start()
-        setup = Setup(node, directory, asked.seed, say)
+        setup = Setup(node, directory, asked.seed, say, pictures=asked.pictures)
         result = _performed(experiment, setup, asked.short)
     console.print(f"{name}: {_verdict(result)} in {time.monotonic() - began:.0f} s")
     return result
@@ -169,5 +169,11 @@ def _parser() -> argparse.ArgumentParser:
         type=pathlib.Path,
         metavar="DIRECTORY",
         help="keep configurations, workers' logs and sandboxes there",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=pathlib.Path,
+        metavar="DIRECTORY",
+        help="draw the dashboard there, of what the experiment `seen` has collected",
     )
     return parser

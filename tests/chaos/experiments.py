@@ -97,9 +97,9 @@ ALL = {
         Experiment(
             "seen",
             seen.seen,
-            "kill, stop, cut, poison, alarm, bad reload: seen in status; four within 15 s; beside "
-            "the metric and rabbitmqctl",
-            {"causes": ("stop", "reload")},
+            "kill, stop, cut, poison, alarm, bad reload: seen in status, the console and an alert; "
+            "four within 15 s; beside the metric and rabbitmqctl",
+            {"causes": ("stop", "reload"), "alerts": False},
         ),
         Experiment(
             "quiet",

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Experiment: how soon an operator sees what is wrong, and where.
 
-Three workers under two hosts' names. For each cause three watches run at the same time:
-what ``networker status`` and ``networker top`` show, the metric of the endpoint for which
-there is an alert, and what ``rabbitmqctl`` alone shows.
+Three workers under two hosts' names. For each cause these watches run at the same time:
+what ``networker status`` and ``networker top`` show, the page of ``networker console``, the
+metric of the endpoint for which there is an alert, that alert of a Prometheus, and what
+``rabbitmqctl`` alone shows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -28,17 +31,30 @@ from networker.inquiry import Pool
 from networker.models import VIP, LoadBalancer
 from networker.reports import PoolState
 from networker.testing import processes, rabbitmq
+from tests import prometheus
 from tests.chaos import poison
 from tests.chaos.bench import Sandboxed, Setup, opened, until
 from tests.chaos.results import Result
 from tests.chaos.tcpproxy import TcpProxy
+from tests.chaos.webpage import OpenPage, opened_page
 
 #: Seconds of a round trip of the sandbox: calls are to run when something happens.
 _LATENCY = 2.0
 #: Seconds between looks.
 _EVERY = 0.2
-#: Seconds within which status has to show it.
-_SOON = 15.0
+#: Where it has to be seen, and within how many seconds.
+_OURS, _SOON = ("status", "console"), 15.0
+#: What is raised for each cause.
+_ALERTS = {
+    "kill": "NetworkerRedeliveries",
+    "stop": "NetworkerHangs",
+    "cut": "NetworkerNotReady",
+    "poison": "NetworkerDeadLetters",
+    "alarm": "NetworkerNobodyListens",
+    "reload": "NetworkerReloadRefused",
+}
+#: Seconds that an alert may take: a rule waits for up to two minutes.
+_ALERTED = 240.0
 _HOSTS = ("net-1", "net-2")
 
 Watch = Callable[[], object]
@@ -143,12 +159,13 @@ class _Cause:
     within: float = 30.0
 
 
-def seen(setup: Setup, *, causes: tuple[str, ...] = ()) -> Result:
+def seen(setup: Setup, *, causes: tuple[str, ...] = (), alerts: bool = True) -> Result:
     """Let each thing happen, and measure after how many seconds it is seen where.
 
     :param causes: names of those that shall happen; all if there are none
+    :param alerts: whether to wait for the alerts as well, where Prometheus is installed
     """
-    result = Result()
+    result, program = Result(), prometheus.program("prometheus") if alerts else None
     with (
         pytest.MonkeyPatch.context() as environment,
         TcpProxy(setup.node.port) as proxy,
@@ -156,45 +173,86 @@ def seen(setup: Setup, *, causes: tuple[str, ...] = ()) -> Result:
         plugin = poison.installed(setup.directory / "plugin")
         environment.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{poison.ROOT}")
         bench = _Hosts(setup, proxy)
-        with opened(bench, len(_HOSTS)), Pool(bench.conf) as pool:
-            eyes = _Eyes(pool)
-            for cause in _causes(bench, eyes, proxy):
+        with (
+            opened(bench, len(_HOSTS)),
+            Pool(bench.conf) as pool,
+            opened_page(bench) as page,
+            contextlib.ExitStack() as stack,
+        ):
+            eyes, server = _Eyes(pool), None
+            marks: list[tuple[float, str]] = []
+            if program:
+                directory = setup.directory / "prometheus"
+                server = prometheus.Prometheus(program, directory, bench.addresses)
+                stack.enter_context(server)
+            for cause in _causes(bench, eyes, page, proxy):
                 if not causes or cause.name in causes:
-                    until(lambda: _is_well(bench, eyes), "all to be well", timeout=120)
+                    until(
+                        lambda: _is_well(bench, eyes, page),
+                        "all to be well",
+                        timeout=120,
+                    )
+                    if server:
+                        cause.watches["alert"] = functools.partial(
+                            _is_raised, server, _ALERTS[cause.name]
+                        )
                     with _busy(bench, eyes):
+                        marks.append((time.time(), cause.name))
                         try:
                             _watch(setup, cause, result)
                         finally:
                             cause.heal()
             until(eyes.well, "all to be well", timeout=120)
+            if server and setup.pictures:
+                _draw(server, setup.pictures, marks)
+            elif alerts and not server:
+                result.remarks.append("Prometheus is not installed: no alerts")
     return result
 
 
-def _is_well(bench: _Hosts, eyes: _Eyes) -> bool:
+def _draw(
+    server: prometheus.Prometheus,
+    directory: pathlib.Path,
+    marks: list[tuple[float, str]],
+) -> None:
+    from tests.chaos import dashboard  # needs what only `make bench` installs
+
+    dashboard.draw(server, directory / "dashboard.png", time.time(), marks)
+
+
+def _is_well(bench: _Hosts, eyes: _Eyes, page: OpenPage) -> bool:
     """Tell whether nothing is left of what went wrong before, in the broker's lists too."""
-    return eyes.well() and bench.listed() == (3, 0)
+    return eyes.well() and page.well() and bench.listed() == (3, 0)
 
 
-def _causes(bench: _Hosts, eyes: _Eyes, proxy: TcpProxy) -> Iterator[_Cause]:
-    yield _kill(bench, eyes)
-    yield _stop(bench, eyes)
+def _is_raised(server: prometheus.Prometheus, alert: str) -> bool:
+    return alert in server.firing()
+
+
+def _causes(
+    bench: _Hosts, eyes: _Eyes, page: OpenPage, proxy: TcpProxy
+) -> Iterator[_Cause]:
+    yield _kill(bench, eyes, page)
+    yield _stop(bench, eyes, page)
     yield _Cause(
         "cut",
         proxy.stall,
         {
             "status": lambda: eyes.says("do not answer") or eyes.says("is gone"),
+            "console": lambda: page.says("do not answer"),
             "metric": lambda: bench.metric("networker_workers_subscribed", 1) == 0,
             "rabbitmqctl": lambda: bench.listed()[0] < 3,
         },
         proxy.resume,
         within=60.0,
     )
-    yield _poison(bench, eyes)
+    yield _poison(bench, eyes, page)
     yield _Cause(
         "alarm",
         lambda: _set_limit(bench, "{absolute, 1000}"),
         {
             "status": lambda: eyes.says("takes no messages"),
+            "console": lambda: page.says("takes no messages"),
             "metric": lambda: bench.metric("networker_workers_subscribed") == 0,
             "rabbitmqctl": lambda: (
                 "memory" in bench.node.control("eval", "rabbit_alarm:get_alarms().")
@@ -202,7 +260,7 @@ def _causes(bench: _Hosts, eyes: _Eyes, proxy: TcpProxy) -> Iterator[_Cause]:
         },
         lambda: _set_limit(bench, "0.4"),
     )
-    yield _reload(bench, eyes)
+    yield _reload(bench, eyes, page)
 
 
 def _set_limit(bench: _Hosts, limit: str) -> None:
@@ -216,25 +274,28 @@ def _redeliveries(bench: _Hosts) -> float:
     return sum(bench.metric(name, host) or 0.0 for host in range(len(_HOSTS)))
 
 
-def _kill(bench: _Hosts, eyes: _Eyes) -> _Cause:
-    before = [0.0]
+def _kill(bench: _Hosts, eyes: _Eyes, page: OpenPage) -> _Cause:
+    before, killed = [0.0], [0]
 
     def harm() -> None:
         before[0] = _redeliveries(bench)
-        bench.children_of(bench.masters[0])[0].kill()
+        victim = bench.children_of(bench.masters[0])[0]
+        killed[0] = victim.pid
+        victim.kill()
 
     return _Cause(
         "kill",
         harm,
         {
             "status": lambda: eyes.says("is gone"),
+            "console": lambda: killed[0] not in page.pids(),
             "metric": lambda: _redeliveries(bench) > before[0],
             "rabbitmqctl": lambda: bench.listed()[0] < 3,
         },
     )
 
 
-def _stop(bench: _Hosts, eyes: _Eyes) -> _Cause:
+def _stop(bench: _Hosts, eyes: _Eyes, page: OpenPage) -> _Cause:
     victims: list[psutil.Process] = []
 
     def harm() -> None:
@@ -246,6 +307,7 @@ def _stop(bench: _Hosts, eyes: _Eyes) -> _Cause:
         harm,
         {
             "status": lambda: eyes.says("hangs"),
+            "console": lambda: page.says("hangs"),
             "metric": lambda: bench.metric("networker_workers_hanging") == 1,
             "rabbitmqctl": lambda: bench.listed()[0] < 3,
         },
@@ -254,7 +316,7 @@ def _stop(bench: _Hosts, eyes: _Eyes) -> _Cause:
     )
 
 
-def _poison(bench: _Hosts, eyes: _Eyes) -> _Cause:
+def _poison(bench: _Hosts, eyes: _Eyes, page: OpenPage) -> _Cause:
     marker, before = poison.marker_of(bench.conf), [0.0]
     network_id = next(n.id for n in bench.sandbox.networks() if n.name == "vip-net")
     vip = VIP(network_id=network_id)
@@ -274,6 +336,7 @@ def _poison(bench: _Hosts, eyes: _Eyes) -> _Cause:
         harm,
         {
             "status": lambda: eyes.says("dead letters"),
+            "console": lambda: page.says("dead letters"),
             "metric": lambda: _redeliveries(bench) > before[0],
             "rabbitmqctl": lambda: bench.listed()[1] > 0,
         },
@@ -282,7 +345,7 @@ def _poison(bench: _Hosts, eyes: _Eyes) -> _Cause:
     )
 
 
-def _reload(bench: _Hosts, eyes: _Eyes) -> _Cause:
+def _reload(bench: _Hosts, eyes: _Eyes, page: OpenPage) -> _Cause:
     master = bench.masters[0]
     config = master.log_path.with_suffix(".conf")
     right = config.read_text()
@@ -301,6 +364,7 @@ def _reload(bench: _Hosts, eyes: _Eyes) -> _Cause:
     # The broker knows nothing of it.
     watches: dict[str, Watch] = {
         "status": lambda: eyes.says("reload refused"),
+        "console": lambda: page.says("reload refused"),
         "metric": lambda: bench.metric("networker_reload_refused") == 1,
     }
     return _Cause("reload", harm, watches, heal)
@@ -339,22 +403,25 @@ def _watch(setup: Setup, cause: _Cause, result: Result) -> None:
         cause.harm()
         setup.say(cause.name)
         found = {
-            where: pool.submit(_until_seen, watch, began, cause.within)
+            where: pool.submit(
+                _until_seen,
+                watch,
+                began,
+                _ALERTED if where == "alert" else cause.within,
+            )
             for where, watch in cause.watches.items()
         }
         for where, future in found.items():
             took, name = future.result(), f"{cause.name}: {where}"
             if took is None:
-                result.remarks.append(f"{name} not within {cause.within:.0f} s")
-            elif where == "status" and cause.name not in {"poison", "reload"}:
+                result.remarks.append(f"{name} not in time")
+            elif where in _OURS and cause.name not in {"poison", "reload"}:
                 result.at_most(name, took, _SOON, "s")
             else:
                 result.note(name, took, "s")
-        result.exactly(
-            f"{cause.name}: not seen by status",
-            int(found["status"].result() is None),
-            0,
-        )
+        for where in _OURS + (("alert",) if "alert" in found else ()):
+            missed = int(found[where].result() is None)
+            result.exactly(f"{cause.name}: not seen by {where}", missed, 0)
 
 
 def _until_seen(watch: Watch, began: float, within: float) -> float | None:

@@ -6,22 +6,17 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
 import yaml
 
 from networker import exposition, metrics
+from tests.prometheus import ROOT, RULES, program
 
-ROOT = pathlib.Path(__file__).parents[2]
-RULES = ROOT / "etc/prometheus/networker.rules.yml"
 TESTS = pathlib.Path(__file__).with_name("networker.rules.test.yml")
 PAGE = (ROOT / "docs/operate.md").read_text()
-#: Where `make programs` puts it: Debian's package would start a server.
-PROMTOOL = shutil.which(
-    "promtool", path=f"{ROOT}/build/prometheus/usr/bin:/usr/local/bin:/usr/bin:/bin"
-)
+PROMTOOL = program("promtool")
 needs_promtool = pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed")
 
 
