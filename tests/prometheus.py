@@ -70,7 +70,7 @@ class Prometheus:
     def __enter__(self) -> Self:
         """Wait until it answers."""
         tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(requests.ConnectionError),
+            retry=tenacity.retry_if_exception_type(requests.RequestException),
             wait=tenacity.wait_fixed(0.2),
             stop=tenacity.stop_after_delay(60),
         )(self.firing)
