@@ -53,6 +53,7 @@ class Prometheus:
             ],
         }
         config.write_text(yaml.safe_dump(contents))
+        self._endpoints = len(addresses)
         address = f"127.0.0.1:{rabbitmq.free_port()}"
         self._url = f"http://{address}/api/v1"
         self._log = (directory / "prometheus.log").open("w")
@@ -80,6 +81,10 @@ class Prometheus:
         self._process.terminate()
         self._process.wait(30)
         self._log.close()
+
+    def knows(self, name: str) -> bool:
+        """Return whether it has a metric of each endpoint, whose increase it can see."""
+        return len(self._asked("query", query=name)["result"]) == self._endpoints
 
     def firing(self) -> set[str]:
         """Return the names of the alerts that are raised now."""

@@ -53,6 +53,8 @@ _ALERTS = {
     "alarm": "NetworkerNobodyListens",
     "reload": "NetworkerReloadRefused",
 }
+#: What has to have been seen before it grows.
+_COUNTED = "networker_redeliveries_total"
 #: Seconds that an alert may take: a rule waits for up to two minutes.
 _ALERTED = 240.0
 _HOSTS = ("net-1", "net-2")
@@ -193,6 +195,10 @@ def seen(setup: Setup, *, causes: tuple[str, ...] = (), alerts: bool = True) -> 
                         timeout=120,
                     )
                     if server:
+                        until(
+                            functools.partial(server.knows, _COUNTED),
+                            "Prometheus to look",
+                        )
                         cause.watches["alert"] = functools.partial(
                             _is_raised, server, _ALERTS[cause.name]
                         )
