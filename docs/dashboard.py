@@ -35,6 +35,7 @@ _BY = {
 #: Of these the sum over instances means nothing.
 _LARGEST = {
     "networker_cloud_answered_timestamp_seconds",
+    "networker_dead_letters",
     "networker_oldest_call_age_seconds",
 }
 

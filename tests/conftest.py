@@ -43,6 +43,7 @@ LONG = (
     "integration/test_policies.py",
     "integration/test_pool.py",
     "integration/test_quiet.py",
+    "integration/test_quiet_limits.py",
     "integration/test_reload.py",
     "integration/test_top.py",
     "integration/test_traces.py",

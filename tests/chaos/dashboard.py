@@ -46,8 +46,8 @@ def draw(
     figure = matplotlib.figure.Figure(
         (_COLUMNS * _WIDTH, rows * _HEIGHT), layout="constrained"
     )
-    places = figure.subplots(rows, _COLUMNS, squeeze=False).flat
-    for place in list(places)[len(panels) :]:
+    places = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
+    for place in places[len(panels) :]:
         place.set_axis_off()
     for place, (title, series) in zip(places, panels.items(), strict=False):
         place.set_title(title, fontsize=9, loc="left")
