@@ -99,7 +99,8 @@ $(PROMETHEUS)/usr/bin/prometheus:
 
 test: $(VENV)/.develop rabbitmq programs
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n 4 --dist loadfile -m "not cloud and not long and not browser" \
+	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder \
+		-m "not cloud and not long and not browser" \
 		--cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-long: $(VENV)/.develop rabbitmq
@@ -230,6 +231,7 @@ docs: $(VENV)/.develop
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/manual.py
 	$(BIN)/python docs/dashboard.py
+	$(BIN)/python docs/licences.py
 	@$(MAKE) -s html
 
 clean:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -46,6 +47,27 @@ def test_manual(tmp_path):
     for name in names:
         kept = (ROOT / "docs/man" / name).read_text()
         assert (tmp_path / name).read_text() == kept, "run `make docs`"
+
+
+def test_licences():
+    """Each package that is installed is on the page, with a licence that is permitted."""
+    path = ROOT / "docs/licences.py"
+    spec = importlib.util.spec_from_file_location("licences", path)
+    assert spec
+    assert spec.loader
+    licences = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(licences)
+    rows = [row.split("|") for row in licences.PAGE.read_text().splitlines()[9:]]
+    page = {
+        name.strip(): row[1].strip()
+        for row in rows
+        if row[2:]
+        for name in row[2].split(",")
+    }
+    found = licences.found()
+    assert {name: page.get(name) for name in found} == found, "run `make docs`"
+    for name, licence in found.items():
+        assert set(licences.parts(licence)) <= licences.PERMITTED, name
 
 
 def test_every_program_has_a_manual():
