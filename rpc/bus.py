@@ -49,7 +49,21 @@ class Bus:
         :raises BusError: there was none
         """
         context.deadline = time.time() + timeout
-        return self._deliver(context, method, wire, timeout, pool_timeout)
+        request = self.request(context, method, wire, timeout, pool_timeout)
+        return self._caller.deliver(request)
+
+    async def call_async(
+        self,
+        context: Context,
+        method: str,
+        wire: dict[str, Any],
+        timeout: float,
+        pool_timeout: float | None = None,
+    ) -> Any:
+        """Do the same, and wait as a coroutine; cancelled, it sends nothing any more."""
+        context.deadline = time.time() + timeout
+        request = self.request(context, method, wire, timeout, pool_timeout)
+        return await self._caller.deliver_async(request)
 
     def cast(
         self, context: Context, method: str, wire: dict[str, Any], timeout: float
@@ -60,23 +74,34 @@ class Bus:
         :raises BusError: the broker has not confirmed it
         """
         context.awaited = False
-        self._deliver(context, method, wire, timeout)
+        self._caller.deliver(self.request(context, method, wire, timeout))
+
+    async def cast_async(
+        self, context: Context, method: str, wire: dict[str, Any], timeout: float
+    ) -> None:
+        """Do the same, and wait as a coroutine."""
+        context.awaited = False
+        request = self.request(context, method, wire, timeout)
+        await self._caller.deliver_async(request)
 
     def close(self) -> None:
         """End the requests that are under way; those made afterwards are refused."""
         self._caller.close()
         self._transport.cleanup()
 
-    def _deliver(
+    def request(
         self,
         context: Context,
         method: str,
         wire: dict[str, Any],
         timeout: float,
         pool_timeout: float | None = None,
-    ) -> Any:
+    ) -> Request:
+        """Return what is sent.
+
+        :raises InvalidRequest: it is too large
+        """
         codec.check_request(method, [wire, context.to_wire()], self._most)
         end = time.monotonic() + timeout
         where = self.topic, timeout, end, pool_timeout
-        request = Request(context, method, wire, *where)
-        return self._caller.deliver(request)
+        return Request(context, method, wire, *where)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, Self, overload
 
 from oslo_context import context as oslo_context
@@ -85,19 +86,30 @@ class Casts:
 
         :param wire: its arguments as they are sent
         """
+        with self._begun(method) as context:
+            self._bus.cast(context, method.name, wire, self._timeout)
+        return context.operation_id
+
+    async def send_async(self, method: contract.Method, wire: dict[str, Any]) -> str:
+        """Do the same, and wait for the broker as a coroutine."""
+        with self._begun(method) as context:
+            await self._bus.cast_async(context, method.name, wire, self._timeout)
+        return context.operation_id
+
+    @contextlib.contextmanager
+    def _begun(self, method: contract.Method) -> Iterator[Context]:
         context = Context.of_caller(self._context)
         context.awaited = False
         trace = tracing.send(self._exporter, method.name, context, self._bus.topic)
         failure = None
         try:
-            self._bus.cast(context, method.name, wire, self._timeout)
+            yield context
         except NetworkException as error:
             failure = error
             raise
         finally:
             tracing.sent(trace, context, failure)
         LOG.debug("%s: cast (%s)", method.name, context.operation_id)
-        return context.operation_id
 
     allocate_vip = Cast(NetworkDriver.allocate_vip)
     deallocate_vip = Cast(NetworkDriver.deallocate_vip)

@@ -143,35 +143,71 @@ class Client(base.NetworkDriver):
 
         :param wire: its arguments as they are sent
         """
-        context = Context.of_caller(self._options.context)
-        context.wants_spans = self._options.trace
-        trace = tracing.send(self._exporter, method.name, context, self._bus.topic)
-        began = time.monotonic()
-        worker, failure, told = "", None, []
-        try:
-            wire = self._bus.call(
-                context,
-                method.name,
-                wire,
-                self._options.timeout,
-                self._options.pool_timeout,
-            )
-            told = tracing.told(context, wire)
-            answer = codec.decode_answer(method, wire)
-            worker = printable(answer.worker, _LONGEST)
-            if answer.error is not None:
-                raise codec.decode_error(answer.error)
-            return codec.decode_result(method, answer.result)
-        except exceptions.NetworkException as error:
-            failure = error
-            raise
-        finally:
-            seconds = time.monotonic() - began
-            request_id = context.request_id or ""
-            told = tracing.sent(trace, context, failure) + told
-            self._report(Reply(method.name, request_id, seconds, worker, failure, told))
+        with self.begun(method) as call:
+            return call.read(self._bus.call(*call.request(wire)))
 
-    def _report(self, reply: Reply) -> None:
+    async def send_async(self, method: contract.Method, wire: dict[str, Any]) -> Any:
+        """Do the same, and wait for the answer as a coroutine."""
+        with self.begun(method) as call:
+            return call.read(await self._bus.call_async(*call.request(wire)))
+
+    def begun(self, method: contract.Method) -> SentCall:
+        """Return a call that begins now."""
+        return SentCall(method, self._options, self._exporter, self._bus.topic)
+
+
+class SentCall:
+    """A call, from its begin until it is reported at the end of the context.
+
+    :param exporter: is told of its span; None where nobody is
+    :param topic: where it goes, for people
+    """
+
+    def __init__(
+        self,
+        method: contract.Method,
+        settings: Options,
+        exporter: Exporter | None,
+        topic: str,
+    ) -> None:
+        self._method, self._options = method, settings
+        self._context = context = Context.of_caller(settings.context)
+        context.wants_spans = settings.trace
+        self._trace = tracing.send(exporter, method.name, context, topic)
+        self._began = time.monotonic()
+        self._worker = ""
+        self._told: list[Record] = []
+
+    def request(
+        self, wire: dict[str, Any]
+    ) -> tuple[Context, str, dict[str, Any], float, float | None]:
+        """Return what :meth:`networker.rpc.bus.Bus.call` takes.
+
+        :param wire: its arguments as they are sent
+        """
+        now = self._options
+        return self._context, self._method.name, wire, now.timeout, now.pool_timeout
+
+    def read(self, wire: Any) -> Any:
+        """Return the result that an answer has, or raise its error."""
+        self._told = tracing.told(self._context, wire)
+        answer = codec.decode_answer(self._method, wire)
+        self._worker = printable(answer.worker, _LONGEST)
+        if answer.error is not None:
+            raise codec.decode_error(answer.error)
+        return codec.decode_result(self._method, answer.result)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> None:
+        failure = error if isinstance(error, exceptions.NetworkException) else None
+        seconds = time.monotonic() - self._began
+        told = tracing.sent(self._trace, self._context, failure) + self._told
+        request_id, worker = self._context.request_id or "", self._worker
+        reply = Reply(self._method.name, request_id, seconds, worker, failure, told)
         LOG.debug(
             "%s: %s in %.3f s from %s (%s)",
             reply.method,

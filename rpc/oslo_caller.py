@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from concurrent import futures
@@ -67,6 +68,10 @@ class OsloCaller:
         if error is not None:
             raise translate(request, error, self._errors) from error
         return sent.result()
+
+    async def deliver_async(self, request: Request) -> Any:
+        """Do the same, and wait as a coroutine; a thread does it."""
+        return await asyncio.to_thread(self.deliver, request)
 
     def close(self) -> None:
         """Refuse requests from now on."""

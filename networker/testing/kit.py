@@ -22,6 +22,7 @@ from networker.rpc import contract
 from networker.rpc.bus import Bus
 from networker.rpc.client import Options
 from networker.rpc.proxy import Proxy
+from networker.rpc.request import Request
 from networker.rpc.server import Server
 from networker.rpc.tokens import Tokens
 
@@ -90,30 +91,20 @@ class StrictBus(Bus):
     Workers ignore them, as they may come from a newer release.
     """
 
-    def call(
+    def request(
         self,
         context: Context,
         method: str,
         wire: dict[str, Any],
         timeout: float,
         pool_timeout: float | None = None,
-    ) -> Any:
-        """Send a request and return the answer, see :class:`networker.rpc.bus.Bus`.
+    ) -> Request:
+        """Return what is sent, see :class:`networker.rpc.bus.Bus`.
 
-        :raises InvalidRequest: a field of an argument is unknown
+        :raises InvalidRequest: a field of an argument is unknown, or it is too large
         """
         _refuse_unknown(method, wire)
-        return super().call(context, method, wire, timeout, pool_timeout)
-
-    def cast(
-        self, context: Context, method: str, wire: dict[str, Any], timeout: float
-    ) -> None:
-        """Send a request and await no answer, see :class:`networker.rpc.bus.Bus`.
-
-        :raises InvalidRequest: a field of an argument is unknown
-        """
-        _refuse_unknown(method, wire)
-        super().cast(context, method, wire, timeout)
+        return super().request(context, method, wire, timeout, pool_timeout)
 
 
 def _refuse_unknown(method: str, wire: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import os
 import queue
@@ -22,7 +24,7 @@ from networker._text import printable
 from networker._types import known
 from networker.rpc import contract
 from networker.rpc.rabbitmq import broker
-from networker.rpc.rabbitmq.link import Attempt, Ending, Link
+from networker.rpc.rabbitmq.link import Attempt, Ending, Link, Results
 from networker.rpc.rabbitmq.supervision import Loss, place
 from networker.rpc.request import Request
 
@@ -166,6 +168,20 @@ class Caller:
         except _MayPass as first:
             return self._try_until_it_passes(request, first)
 
+    async def deliver_async(self, request: Request) -> Any:
+        """Do the same, and wait as a coroutine; cancelled, nothing more is sent.
+
+        :raises NetworkException: there is none
+        """
+        try:
+            return await self._try_async(request)
+        except _MayPass as first:
+            attempts = tenacity.AsyncRetrying(**_until_it_passes(request))
+            try:
+                return await attempts(self._try_async, request)
+            except _MayPass as last:
+                raise last.error from first
+
     def close(self) -> None:
         """End all requests that are under way, and refuse others."""
         self._closed = True
@@ -182,18 +198,7 @@ class Caller:
         self._lock = threading.RLock()
 
     def _try_until_it_passes(self, request: Request, first: _MayPass) -> Any:
-        began = time.monotonic()
-
-        def passes(error: BaseException) -> bool:
-            tried = time.monotonic() - began
-            return isinstance(error, _MayPass) and tried < error.duration
-
-        attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(passes),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
-            stop=tenacity.stop_before_delay(request.left()),
-            reraise=True,
-        )
+        attempts = tenacity.Retrying(**_until_it_passes(request))
         try:
             return attempts(self._try, request)
         except _MayPass as last:
@@ -202,14 +207,31 @@ class Caller:
     def _try(self, request: Request) -> Any:
         link = self._usable(request)
         result: Any = Ending.RETURNED
-        names = [self._topic]
-        if request.context.awaited and link.call_queue and link.call_queue.usable:
-            # Workers that keep calls elsewhere have not declared it.
-            names = [link.call_queue.queue_name, self._topic]
-        for name in names:
+        for name in self._queues(request, link):
             result = self._ask(request, link, name)
             if result is not Ending.RETURNED:
                 break
+        return self._concluded(request, result)
+
+    async def _try_async(self, request: Request) -> Any:
+        link = self._usable(request)
+        result: Any = Ending.RETURNED
+        for name in self._queues(request, link):
+            result = await self._ask_async(request, link, name)
+            if result is not Ending.RETURNED:
+                return self._concluded(request, result)
+        # It may ask the broker why.
+        return await asyncio.to_thread(self._concluded, request, result)
+
+    def _queues(self, request: Request, link: Link) -> list[str]:
+        """Return the queues to which a request may go, the best first."""
+        if request.context.awaited and link.call_queue and link.call_queue.usable:
+            # Workers that keep calls elsewhere have not declared it.
+            return [link.call_queue.queue_name, self._topic]
+        return [self._topic]
+
+    def _concluded(self, request: Request, result: Any) -> Any:
+        """Return the answer that a result has, or raise what it means."""
         if isinstance(result, Loss):
             raise self._unavailable(request, result)
         if isinstance(result, Ending) and result is not Ending.CONFIRMED:
@@ -244,34 +266,53 @@ class Caller:
 
     def _ask(self, request: Request, link: Link, name: str) -> Any:
         """Send a request to a queue, and return its result."""
-        awaited = request.context.awaited
-        attempt = link.send(name, request.message(), confirmed=not awaited)
-        unsent = False
-        try:
-            result = self._wait(request, attempt)
-        finally:
-            unsent = link.forget(attempt)
-        if result is None:
-            raise self._too_late(request, link, unsent=unsent)
-        return result
-
-    def _wait(self, request: Request, attempt: Attempt) -> Any:
-        """Return a result; None if there is none in time."""
-        monitor = None
-        if request.context.awaited:
-            monitor = self._monitor.within(request.pool_timeout)
+        results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        attempt = _sent(request, link, name, results)
         since = time.monotonic()
-        while True:
-            try:
-                left = request.left()
-                most = min(left, monitor.interval) if monitor else left
-                return attempt.results.get(timeout=most)
-            except queue.Empty:
-                if time.monotonic() >= request.end:
-                    return None
-                if monitor and monitor.nobody_listens(since):
-                    text = f"{request.method}: no worker listens to {request.topic}"
-                    raise request.timed_out(text) from None
+        try:
+            while True:
+                try:
+                    return results.get(timeout=self._pause(request))
+                except queue.Empty:
+                    self._look(request, link, attempt, since)
+        finally:
+            link.forget(attempt)
+
+    async def _ask_async(self, request: Request, link: Link, name: str) -> Any:
+        results = _LoopResults()
+        attempt = _sent(request, link, name, results)
+        since = time.monotonic()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._pause(request)):
+                        return await results.get()
+                except TimeoutError:
+                    self._look(request, link, attempt, since)
+        finally:
+            link.forget(attempt)
+
+    def _pause(self, request: Request) -> float:
+        """Return the seconds after which to look whether there still is hope."""
+        left = request.left()
+        if not request.context.awaited:
+            return left
+        return min(left, self._monitor.within(request.pool_timeout).interval)
+
+    def _look(
+        self, request: Request, link: Link, attempt: Attempt, since: float
+    ) -> None:
+        """Raise if a request's time is up, or nobody listens.
+
+        :param since: when it was sent, by the monotonic clock
+        """
+        if time.monotonic() >= request.end:
+            raise self._too_late(request, link, unsent=link.forget(attempt))
+        if not request.context.awaited:
+            return
+        if self._monitor.within(request.pool_timeout).nobody_listens(since):
+            text = f"{request.method}: no worker listens to {request.topic}"
+            raise request.timed_out(text)
 
     def _ended(self, request: Request, ending: Ending) -> Exception:
         """Return what to raise for a request that is not answered."""
@@ -320,6 +361,45 @@ class Caller:
 
     def _place(self) -> str:
         return place(self._driver._url)
+
+
+class _LoopResults:
+    """Takes what another thread puts to the coroutine that waits for it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._results: asyncio.Queue[Any] = asyncio.Queue()
+
+    def put(self, result: Any, /) -> None:
+        """Put something, without waiting; for nobody if the loop has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._results.put_nowait, result)
+
+    async def get(self) -> Any:
+        """Wait for what is put first."""
+        return await self._results.get()
+
+
+def _sent(request: Request, link: Link, name: str, results: Results) -> Attempt:
+    """Begin to send a request to a queue."""
+    awaited = request.context.awaited
+    return link.send(name, request.message(), results, confirmed=not awaited)
+
+
+def _until_it_passes(request: Request) -> dict[str, Any]:
+    """Return how tenacity shall try a request again: while it may pass, in its time."""
+    began = time.monotonic()
+
+    def passes(error: BaseException) -> bool:
+        tried = time.monotonic() - began
+        return isinstance(error, _MayPass) and tried < error.duration
+
+    return {
+        "retry": tenacity.retry_if_exception(passes),
+        "wait": tenacity.wait_random_exponential(multiplier=0.1, max=0.5),
+        "stop": tenacity.stop_before_delay(request.left()),
+        "reraise": True,
+    }
 
 
 def _forked(caller: weakref.ref[Caller]) -> None:

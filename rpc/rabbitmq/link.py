@@ -16,11 +16,10 @@ import dataclasses
 import enum
 import itertools
 import logging
-import queue
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from oslo_messaging._drivers import common
@@ -62,6 +61,13 @@ class Ending(enum.Enum):
     CLOSED = enum.auto()
 
 
+class Results(Protocol):
+    """Where what becomes of an attempt is put, by the thread that serves the link."""
+
+    def put(self, result: Any, /) -> None:
+        """Put something, without waiting."""
+
+
 @dataclasses.dataclass(eq=False)
 class Attempt:
     """One attempt to send a request.
@@ -78,9 +84,7 @@ class Attempt:
     body: bytes
     replies: str
     confirmed: bool
-    results: queue.SimpleQueue[Any] = dataclasses.field(
-        default_factory=queue.SimpleQueue
-    )
+    results: Results
 
 
 class Link:
@@ -134,12 +138,18 @@ class Link:
         return self._closing.is_set()
 
     def send(
-        self, topic: str, message: Mapping[str, Any], *, confirmed: bool
+        self,
+        topic: str,
+        message: Mapping[str, Any],
+        results: Results,
+        *,
+        confirmed: bool,
     ) -> Attempt:
         """Begin to send a request; :meth:`forget` it in the end.
 
         :param topic: the name of the queue
         :param message: as oslo.messaging's, without what says where the answer goes
+        :param results: see :class:`Attempt`
         :param confirmed: for one without an answer
         """
         replies = self._name
@@ -150,7 +160,7 @@ class Link:
             else {"_msg_id": name, "_reply_q": replies}
         )
         body = msgspec.json.encode({**message, **where})
-        attempt = Attempt(name, topic, body, replies, confirmed)
+        attempt = Attempt(name, topic, body, replies, confirmed, results)
         self._unsent[name] = self._attempts[name] = attempt
         if self._closing.is_set():
             attempt.results.put(Ending.CLOSED)

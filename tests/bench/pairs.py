@@ -63,6 +63,7 @@ _DEFAULT = (
         "networker_end",
         {"networker": {"calls": "durable"}},
     ),
+    Contestant("networker, asyncio", "networker_end", client="coroutines"),
     Contestant("oslo.messaging", "oslo_end"),
     Contestant("nameko", "nameko_end"),
     Contestant("Celery", "celery_end"),

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
+import functools
 from typing import Any
 
 import aio_pika
 from aio_pika.patterns import RPC
 
 from tests.bench.ends import loop
+from tests.bench.ends.coroutines import Coroutines
 
 
 async def _echo(*, load_balancer: dict[str, Any], vip: dict[str, Any]) -> Any:
@@ -37,34 +37,18 @@ def client(role: str, settings: loop.Settings) -> None:
     :param role: `client` for callers that are coroutines, `threads` for threads, as a
         threaded program has them
     """
-    events = asyncio.new_event_loop()
-    threading.Thread(target=events.run_forever, daemon=True).start()
-    rpc = asyncio.run_coroutine_threadsafe(_opened(settings), events).result()
+    coroutines = Coroutines()
+    rpc = coroutines.run(_opened(settings))
 
     async def call() -> None:
         await rpc.call(settings.name, kwargs=settings.arguments)
 
-    async def measured(order: loop.Order) -> list[float]:
-        taken: list[float] = []
-        allowed = loop.until_done(order)
-
-        async def call_on() -> None:
-            for _ in allowed:
-                began = time.perf_counter()
-                await call()
-                taken.append(time.perf_counter() - began)
-
-        await asyncio.gather(*(call_on() for _ in range(order.callers)))
-        return taken
-
-    def coroutines(order: loop.Order) -> list[float]:
-        return asyncio.run_coroutine_threadsafe(measured(order), events).result()
-
-    def from_thread() -> None:
-        asyncio.run_coroutine_threadsafe(call(), events).result()
-
-    threads = loop.Callers(lambda: from_thread)
-    loop.obey(threads.measure if role == "threads" else coroutines)
+    threads = loop.Callers(lambda: lambda: coroutines.run(call()))
+    loop.obey(
+        threads.measure
+        if role == "threads"
+        else functools.partial(coroutines.measure, call)
+    )
 
 
 def main() -> None:

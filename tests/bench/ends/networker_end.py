@@ -12,11 +12,12 @@ import signal
 import threading
 
 from networker import rpc, service
-from networker.rpc import codec, contract
+from networker.rpc import aio, codec, contract
 from networker.rpc.server import Server
 from networker.testing import processes
 from tests.bench import driver
 from tests.bench.ends import loop
+from tests.bench.ends.coroutines import Coroutines
 from tests.bench.ends.profile import profiled
 
 
@@ -58,11 +59,23 @@ def client(role: str, settings: loop.Settings) -> None:
         loop.obey(measure)
 
 
+def coroutines(settings: loop.Settings) -> None:
+    """Make calls that do nothing, as coroutines."""
+    conf = processes.configuration(settings.config)  # type: ignore[arg-type]
+    method = contract.methods()["plug_vip"]
+    sent = codec.decode_arguments(method, settings.arguments)
+    callers, network = Coroutines(), aio.connect(conf)
+    loop.obey(lambda order: callers.measure(lambda: network.plug_vip(**sent), order))
+    callers.run(network.close())
+
+
 def main() -> None:
     """Be the end that the command line names."""
     role, settings = loop.role()
     if role == "worker":
         worker(settings)
+    elif role == "coroutines":
+        coroutines(settings)
     else:
         client(role, settings)
 
