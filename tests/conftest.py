@@ -22,7 +22,7 @@ from networker.context import current
 from networker.testing import rabbitmq
 
 #: What takes minutes: every fault at every request, a broker that fails in every way,
-#: clusters, signals at any moment. `make test-long` runs it.
+#: clusters, signals at any moment. `make test-long` runs it, and tests that are marked so.
 LONG = (
     "faults/test_adoption.py",
     "faults/test_crash_points.py",
@@ -30,6 +30,7 @@ LONG = (
     "faults/test_twins.py",
     "functional/test_call_help.py",
     "functional/test_write_a_driver.py",
+    "integration/test_aio.py",
     "integration/test_bench.py",
     "integration/test_call_queue.py",
     "integration/test_chaos.py",

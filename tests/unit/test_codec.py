@@ -55,6 +55,7 @@ def instances(kind: type[msgspec.Struct]) -> st.SearchStrategy[msgspec.Struct]:
     return st.builds(kind, **fields)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda k: k.__name__)
 @patient
 @given(data=st.data())

@@ -67,6 +67,7 @@ def test_any_message_is_read_or_refused(body, kind, headers):
     assert_is_a_line(why)
 
 
+@pytest.mark.long
 @patient
 @given(message=MESSAGES)
 @example({"_msg_id": [], "_reply_q": {}})
@@ -123,6 +124,7 @@ def dispatcher(tmp_path_factory):
     return Dispatcher(echo()[0], Tokens(conf), most=MOST)
 
 
+@pytest.mark.long
 @patient
 @given(
     name=st.sampled_from(sorted(contract.methods())),
