@@ -14,7 +14,7 @@ from oslo_context import context as oslo_context
 from networker import exceptions, rpc
 from networker.drivers import NetworkDriver
 from networker.drivers.base import operations
-from networker.models import VIP, LoadBalancer, Port
+from networker.models import VIP, Port
 from networker.rpc import aio
 from networker.testing import kit
 from tests.functional.test_bus import echo
@@ -58,21 +58,25 @@ def test_methods_are_those_of_the_interface():
 
 def test_results_and_errors(serve):
     """What the driver returns or raises comes from awaiting it."""
-    network, calls = serve(
-        get_port=Port(id="p", name="x"),
-        allocate_vip=exceptions.AllocateVIPException("no", subnet_id="s"),
-    )
+
+    def refuse(**_):
+        raise exceptions.PortNotFound("no", port_id="q")
+
+    network, calls = serve(get_port=Port(id="p", name="x"), delete_port=refuse)
 
     async def ask():
         assert await network.get_port("p") == Port(id="p", name="x")
         with pytest.raises(exceptions.InvalidRequest):
             await network.get_port("")
         with pytest.raises(exceptions.InvalidRequest, match="nmae"):
-            await network.allocate_vip({"nmae": "x"})
+            await network.deallocate_vip({"load_balancer_id": "l", "nmae": "x"})
+        with pytest.raises(exceptions.PortNotFound) as told:
+            await network.delete_port("q")
+        assert told.value.port_id == "q"
         return await network.get_port(port_id="p")
 
     assert asyncio.run(ask()) == Port(id="p", name="x")
-    assert [name for name, _ in calls] == ["get_port", "get_port"]
+    assert [name for name, _ in calls] == ["get_port", "delete_port", "get_port"]
 
 
 def test_calls_that_wait_at_once(serve):
@@ -137,7 +141,7 @@ def test_connect(tmp_path):
         async with aio.connect(conf) as network:
             assert isinstance(network, aio.AsyncClient)
         with pytest.raises(exceptions.BusUnavailable, match="closed"):
-            await network.allocate_vip(LoadBalancer(id="lb"))
+            await network.get_port("p")
 
     asyncio.run(ask())
     assert not isinstance(rpc.connect(conf), aio.AsyncClient)
