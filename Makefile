@@ -12,7 +12,7 @@ PROMETHEUS := build/prometheus
 APT := ERL_EPMD_ADDRESS=127.0.0.1 DEBIAN_FRONTEND=noninteractive apt-get
 
 .DEFAULT_GOAL := help
-.PHONY: help demo programs test test-console test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs html rabbitmq clean \
+.PHONY: help chromium demo programs test test-console test-container test-long test-cloud test-octavia test-octavia-cloud test-oldest test-wheel chaos interleavings bench lint format docs html rabbitmq clean \
 	rabbitmq3 rabbitmq4 test-rabbitmq3 test-rabbitmq4
 
 help:
@@ -191,7 +191,7 @@ test-container: $(VENV)/.develop rabbitmq
 	$(BIN)/python -W ignore -m tests.container
 
 # Chromium is Debian's; playwright would download another one.
-test-console: $(VENV)/.develop rabbitmq
+chromium:
 	@if command -v chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing chromium"; \
@@ -200,6 +200,8 @@ test-console: $(VENV)/.develop rabbitmq
 	else \
 		echo "Chromium is not installed: sudo apt-get install chromium" >&2; exit 2; \
 	fi
+
+test-console: $(VENV)/.develop rabbitmq chromium
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt \
 		-e '.[test-console]'
 	$(if $(PICTURES),PICTURES=$(PICTURES)) $(PYTEST) -q tests/console
