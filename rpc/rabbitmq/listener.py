@@ -372,21 +372,23 @@ class Suspects:
     """Lets requests run one at a time, that first during which the fewest workers died.
 
     Which one a worker was in when it died, those know that have the same parent. Of those
-    of which that is not known any one is first, so that half of them end each time.
+    of which that is not known that one is first which was delivered the fewest times, and
+    of these any one, so that half of them end each time.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: list[tuple[int, float]] = []
+        self._waiting: list[tuple[int, int, float]] = []
         self._runs = False
 
     @contextlib.contextmanager
-    def turn(self, deaths: int) -> Iterator[None]:
+    def turn(self, deaths: int, deliveries: int) -> Iterator[None]:
         """Wait until it is a request's turn; the next one's is when the context ends.
 
         :param deaths: how many workers died while they ran it
+        :param deliveries: how often it was delivered before
         """
-        place = deaths, random.random()  # noqa: S311 - no secret
+        place = deaths, deliveries, random.random()  # noqa: S311 - no secret
         with self._changed:
             self._waiting.append(place)
         time.sleep(_PAUSE)
@@ -454,7 +456,7 @@ class LateAckServer(rpc_server.RPCServer):  # type: ignore[misc]
             return
         operation = str(incoming[0].ctxt.get("operation_id"))
         deaths = self.observer.deaths(operation) if self.observer else 0
-        with self._suspects.turn(deaths):
+        with self._suspects.turn(deaths, incoming[0].deliveries()):
             # One that the broker has not forgotten would be delivered again.
             self._run(incoming).wait(_TIMEOUT)
 

@@ -262,6 +262,7 @@ def test_what_comes_again_and_what_is_put_aside(configured, address, broker):
             eventually(
                 lambda: metrics(address)["networker_messages_put_aside_total", ()] == 1
             )
+            eventually(lambda: metrics(address)["networker_dead_letters", ()] == 1)
 
 
 @needs_promtool
