@@ -30,7 +30,6 @@ LONG = (
     "faults/test_twins.py",
     "functional/test_call_help.py",
     "functional/test_write_a_driver.py",
-    "integration/test_aio.py",
     "integration/test_bench.py",
     "integration/test_call_queue.py",
     "integration/test_chaos.py",
