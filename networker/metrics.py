@@ -126,9 +126,8 @@ class Recorder(Notes):
         # prometheus_client looks at it when a value is made, and chose how it keeps
         # values when it was imported, which openstacksdk may have done before.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-        pid = (
-            os.getpid()
-        )  # asked for at every value, it would be half of what this costs
+        # Asked for at every value, it would be half of what counting costs.
+        pid = os.getpid()
         values.ValueClass = values.MultiProcessValue(lambda: pid)
         self._metrics = Metrics(CollectorRegistry())
         # Prometheus sees no increase in what begins with 1.

@@ -315,9 +315,8 @@ class SharedNotes:
                 yield {**call, **(about or {}), "waits_for": [step] if step else []}
 
     def _write(self, at: int, told: dict[str, Any], room: int) -> None:
-        text = msgspec.json.encode(told)
-        if len(text) <= room - _LENGTH:
-            os.pwrite(self._file.fileno(), len(text).to_bytes(_LENGTH) + text, at)
+        if text := _framed(told, room):
+            os.pwrite(self._file.fileno(), text, at)
 
     def _text(self, at: int, room: int = _SLOT) -> dict[str, Any] | None:
         raw = os.pread(self._file.fileno(), room, at)
@@ -352,7 +351,7 @@ class Part:
         self,
         view: mmap.mmap,
         calls: int,
-        deaths: Callable[[], dict[str, int]] = dict,
+        deaths: Callable[[], dict[str, int]],
     ) -> None:
         self._view = view
         self.deaths = deaths
@@ -408,7 +407,11 @@ class Part:
 
     def _write(self, at: int, told: dict[str, Any], room: int) -> None:
         """Write a text; one that has no room is left out."""
-        text = msgspec.json.encode(told)
-        end = at + _LENGTH + len(text)
-        if end <= at + room:
-            self._view[at:end] = len(text).to_bytes(_LENGTH) + text
+        if text := _framed(told, room):
+            self._view[at : at + len(text)] = text
+
+
+def _framed(told: dict[str, Any], room: int) -> bytes | None:
+    """Return a text as it is written, behind its length; None if it has no room."""
+    text = msgspec.json.encode(told)
+    return len(text).to_bytes(_LENGTH) + text if _LENGTH + len(text) <= room else None

@@ -31,64 +31,6 @@ class Bus:
         self._caller = transport.caller(conf, self._transport)
         self._most = conf.networker.max_message_size
 
-    def call(
-        self,
-        context: Context,
-        method: str,
-        wire: dict[str, Any],
-        timeout: float,
-        pool_timeout: float | None = None,
-    ) -> Any:
-        """Send a request and return the answer.
-
-        :param context: gets the deadline
-        :param wire: encoded arguments
-        :param timeout: seconds for all of it
-        :param pool_timeout: seconds without any worker; None for what is configured
-        :raises InvalidRequest: it is too large
-        :raises BusError: there was none
-        """
-        context.deadline = time.time() + timeout
-        request = self.request(context, method, wire, timeout, pool_timeout)
-        return self._caller.deliver(request)
-
-    async def call_async(
-        self,
-        context: Context,
-        method: str,
-        wire: dict[str, Any],
-        timeout: float,
-        pool_timeout: float | None = None,
-    ) -> Any:
-        """Do the same, and wait as a coroutine; cancelled, it sends nothing any more."""
-        context.deadline = time.time() + timeout
-        request = self.request(context, method, wire, timeout, pool_timeout)
-        return await self._caller.deliver_async(request)
-
-    def cast(
-        self, context: Context, method: str, wire: dict[str, Any], timeout: float
-    ) -> None:
-        """Hand a request to the broker; `timeout` bounds that, not the execution.
-
-        :raises InvalidRequest: it is too large
-        :raises BusError: the broker has not confirmed it
-        """
-        context.awaited = False
-        self._caller.deliver(self.request(context, method, wire, timeout))
-
-    async def cast_async(
-        self, context: Context, method: str, wire: dict[str, Any], timeout: float
-    ) -> None:
-        """Do the same, and wait as a coroutine."""
-        context.awaited = False
-        request = self.request(context, method, wire, timeout)
-        await self._caller.deliver_async(request)
-
-    def close(self) -> None:
-        """End the requests that are under way; those made afterwards are refused."""
-        self._caller.close()
-        self._transport.cleanup()
-
     def request(
         self,
         context: Context,
@@ -97,11 +39,32 @@ class Bus:
         timeout: float,
         pool_timeout: float | None = None,
     ) -> Request:
-        """Return what is sent.
+        """Return what is sent; of a call, its deadline begins now.
 
+        :param context: gets the deadline, if somebody awaits the answer
+        :param wire: encoded arguments
+        :param timeout: seconds for all of a call, or until a cast is handed over
+        :param pool_timeout: seconds without any worker; None for what is configured
         :raises InvalidRequest: it is too large
         """
+        if context.awaited:
+            context.deadline = time.time() + timeout
         codec.check_request(method, [wire, context.to_wire()], self._most)
         end = time.monotonic() + timeout
-        where = self.topic, timeout, end, pool_timeout
-        return Request(context, method, wire, *where)
+        return Request(context, method, wire, self.topic, timeout, end, pool_timeout)
+
+    def deliver(self, request: Request) -> Any:
+        """Send a request; return the answer, or None when the broker has a cast.
+
+        :raises BusError: there is none
+        """
+        return self._caller.deliver(request)
+
+    async def deliver_async(self, request: Request) -> Any:
+        """Do the same, and wait as a coroutine; cancelled, it sends nothing any more."""
+        return await self._caller.deliver_async(request)
+
+    def close(self) -> None:
+        """End the requests that are under way; those made afterwards are refused."""
+        self._caller.close()
+        self._transport.cleanup()

@@ -16,6 +16,7 @@ from networker.exceptions import NetworkException
 from networker.rpc import contract, tracing
 from networker.rpc.bus import Bus
 from networker.rpc.remote import remote
+from networker.rpc.request import Request
 from networker.rpc.tokens import Tokens
 from networker.spans import Exporter
 
@@ -87,14 +88,19 @@ class Casts:
         :param wire: its arguments as they are sent
         """
         with self._begun(method) as context:
-            self._bus.cast(context, method.name, wire, self._timeout)
+            self._bus.deliver(self._request(context, method, wire))
         return context.operation_id
 
     async def send_async(self, method: contract.Method, wire: dict[str, Any]) -> str:
         """Do the same, and wait for the broker as a coroutine."""
         with self._begun(method) as context:
-            await self._bus.cast_async(context, method.name, wire, self._timeout)
+            await self._bus.deliver_async(self._request(context, method, wire))
         return context.operation_id
+
+    def _request(
+        self, context: Context, method: contract.Method, wire: dict[str, Any]
+    ) -> Request:
+        return self._bus.request(context, method.name, wire, self._timeout)
 
     @contextlib.contextmanager
     def _begun(self, method: contract.Method) -> Iterator[Context]:

@@ -20,6 +20,7 @@ from networker.drivers import base
 from networker.rpc import codec, contract, tracing, transport
 from networker.rpc.bus import Bus
 from networker.rpc.casts import Casts
+from networker.rpc.request import Request
 from networker.rpc.tokens import Tokens
 from networker.spans import Exporter, Record
 
@@ -143,24 +144,20 @@ class Client(base.NetworkDriver):
 
         :param wire: its arguments as they are sent
         """
-        with self.begun(method) as call:
-            return call.read(self._bus.call(*call.request(wire)))
+        with SentCall(method, self._options, self._exporter, self._bus) as call:
+            return call.read(self._bus.deliver(call.request(wire)))
 
     async def send_async(self, method: contract.Method, wire: dict[str, Any]) -> Any:
         """Do the same, and wait for the answer as a coroutine."""
-        with self.begun(method) as call:
-            return call.read(await self._bus.call_async(*call.request(wire)))
-
-    def begun(self, method: contract.Method) -> SentCall:
-        """Return a call that begins now."""
-        return SentCall(method, self._options, self._exporter, self._bus.topic)
+        with SentCall(method, self._options, self._exporter, self._bus) as call:
+            return call.read(await self._bus.deliver_async(call.request(wire)))
 
 
 class SentCall:
     """A call, from its begin until it is reported at the end of the context.
 
     :param exporter: is told of its span; None where nobody is
-    :param topic: where it goes, for people
+    :param bus: that carries it
     """
 
     def __init__(
@@ -168,25 +165,25 @@ class SentCall:
         method: contract.Method,
         settings: Options,
         exporter: Exporter | None,
-        topic: str,
+        bus: Bus,
     ) -> None:
-        self._method, self._options = method, settings
+        self._method, self._options, self._bus = method, settings, bus
         self._context = context = Context.of_caller(settings.context)
         context.wants_spans = settings.trace
-        self._trace = tracing.send(exporter, method.name, context, topic)
+        self._trace = tracing.send(exporter, method.name, context, bus.topic)
         self._began = time.monotonic()
         self._worker = ""
         self._told: list[Record] = []
 
-    def request(
-        self, wire: dict[str, Any]
-    ) -> tuple[Context, str, dict[str, Any], float, float | None]:
-        """Return what :meth:`networker.rpc.bus.Bus.call` takes.
+    def request(self, wire: dict[str, Any]) -> Request:
+        """Return what is sent.
 
         :param wire: its arguments as they are sent
+        :raises InvalidRequest: it is too large
         """
         now = self._options
-        return self._context, self._method.name, wire, now.timeout, now.pool_timeout
+        about = self._context, self._method.name, wire
+        return self._bus.request(*about, now.timeout, now.pool_timeout)
 
     def read(self, wire: Any) -> Any:
         """Return the result that an answer has, or raise its error."""

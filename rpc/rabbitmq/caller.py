@@ -307,12 +307,13 @@ class Caller:
         :param since: when it was sent, by the monotonic clock
         """
         if time.monotonic() >= request.end:
-            raise self._too_late(request, link, unsent=link.forget(attempt))
+            unsent = link.forget(attempt)
+            raise self._too_late(request, link, unsent=unsent) from None
         if not request.context.awaited:
             return
         if self._monitor.within(request.pool_timeout).nobody_listens(since):
             text = f"{request.method}: no worker listens to {request.topic}"
-            raise request.timed_out(text)
+            raise request.timed_out(text) from None
 
     def _ended(self, request: Request, ending: Ending) -> Exception:
         """Return what to raise for a request that is not answered."""
