@@ -37,6 +37,12 @@ def _send(
     return network.send(method, wire)
 
 
+@functools.cache
+def _cast(name: str) -> Callable[..., Coroutine[Any, Any, str]]:
+    method = contract.methods()[name]
+    return method.guarded(remote(method, Casts.send_async))
+
+
 class _Coroutine(Generic[P, R]):
     """A method of the interface that is awaited: with its parameters and result.
 
@@ -116,8 +122,7 @@ class AsyncClient:
         :returns: the operation's id as soon as the broker has it, see
             :func:`networker.rpc.outcomes`
         """
-        method = contract.methods()[declared.__name__]
-        send = method.guarded(remote(method, Casts.send_async))
+        send = _cast(declared.__name__)
         operation: str = await send(self._client.cast, *arguments, **named)
         return operation
 

@@ -108,7 +108,8 @@ class Client(base.NetworkDriver):
 
         :param timeout: seconds that a call may take, or a cast until it is handed over
         :param context: on whose behalf; its request ids are passed on
-        :param observer: called after every call, in the calling thread
+        :param observer: called after every call, in the calling thread; not for one
+            that is cancelled or interrupted
         :param pool_timeout: seconds without any worker after which a call ends before its
             time, over RabbitMQ; ``[networker] pool_timeout`` where nobody says so. A call
             ends within five thirds of it
@@ -200,9 +201,13 @@ class SentCall:
     def __exit__(
         self, _kind: object, error: BaseException | None, _traceback: object
     ) -> None:
-        failure = error if isinstance(error, exceptions.NetworkException) else None
         seconds = time.monotonic() - self._began
-        told = tracing.sent(self._trace, self._context, failure) + self._told
+        told = tracing.sent(self._trace, self._context, error) + self._told
+        failure = error if isinstance(error, exceptions.NetworkException) else None
+        if error is not failure:
+            # Cancelled, or interrupted: how it ends is not known.
+            LOG.debug("%s: given up after %.3f s", self._method.name, seconds)
+            return
         request_id, worker = self._context.request_id or "", self._worker
         reply = Reply(self._method.name, request_id, seconds, worker, failure, told)
         LOG.debug(

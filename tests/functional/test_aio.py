@@ -116,6 +116,32 @@ def test_options(serve):
         network.with_options(timeout=0)
 
 
+def test_a_cancelled_call_is_not_told_as_a_success(serve):
+    """Nobody knows how it ends, so the observer does not hear of it."""
+    begun, ended = threading.Event(), threading.Event()
+    replies: list[rpc.Reply] = []
+
+    def get_port(port_id):
+        begun.set()
+        ended.wait(20)
+        return Port(id=port_id)
+
+    network, _ = serve(get_port=get_port)
+
+    async def ask():
+        waits = asyncio.ensure_future(
+            network.with_options(observer=replies.append).get_port("p")
+        )
+        assert await asyncio.to_thread(begun.wait, 20)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        ended.set()
+
+    asyncio.run(ask())
+    assert replies == []
+
+
 def test_cast(serve):
     """A cast returns its operation's id, and refuses what a call refuses."""
     done = threading.Event()

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("mypy")
 ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ("asynchronous.py", "controller.py", "deleting.py")
 MISTAKES = """
 from networker import rpc
 from networker.drivers import NetworkDriver
@@ -47,7 +48,7 @@ def cache(tmp_path_factory):
 @pytest.mark.timeout(600)
 def test_the_example_is_typed(cache):
     """A controller, and what it casts, is right in strict mode."""
-    modules = ["tests/example/controller.py", "tests/example/deleting.py"]
+    modules = [f"tests/example/{name}" for name in EXAMPLES]
     code, out = check("--explicit-package-bases", *modules, cache=cache)
     assert code == 0, out
 
@@ -76,7 +77,7 @@ def test_pyright_finds_the_same(tmp_path):
     """Pyright, in strict mode, has nothing against the example, and finds the mistakes."""
     pytest.importorskip("basedpyright", reason="make test-wheel installs it")
     (tmp_path / "mistakes.py").write_text(MISTAKES)
-    for name in ("controller.py", "deleting.py"):
+    for name in EXAMPLES:
         (tmp_path / name).write_text((ROOT / "tests/example" / name).read_text())
     config = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)]}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
